@@ -1,0 +1,3 @@
+module github.com/cria-llm/cria
+
+go 1.26.0

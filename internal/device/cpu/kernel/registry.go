@@ -9,7 +9,7 @@ import (
 // sets holds every set compiled into this binary that this machine can run,
 // slowest first. The generic set is always there and is the oracle of the
 // others.
-var sets []*Set
+var sets = []*Set{genericSet()}
 
 // register adds a set; architecture files call it from init in ascending order
 // of preference, after checking the CPU's features.

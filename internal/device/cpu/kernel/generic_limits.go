@@ -1,0 +1,40 @@
+package kernel
+
+import "encoding/binary"
+
+// genericLimits measures what plain Go reaches: scalar loops, for comparison
+// only.
+func genericLimits() Limits {
+	l := Limits{Read: genericRead, F32FMA: genericFMA}
+	l.Ops.F32 = 2 * limitChains
+	return l
+}
+
+// limitChains is the number of independent chains in every compute limit:
+// more than latency times throughput of the instructions measured.
+const limitChains = 12
+
+// limitSink keeps the loops from being removed.
+var limitSink float32
+
+func genericRead(p []byte) {
+	var s uint64
+	for ; len(p) >= 8; p = p[8:] {
+		s ^= binary.LittleEndian.Uint64(p)
+	}
+	if s == 1 {
+		limitSink++
+	}
+}
+
+func genericFMA(n int) {
+	var a [limitChains]float32
+	for range n {
+		for i := range a {
+			a[i] = float32(a[i]*0.5) + 1
+		}
+	}
+	if a[0] < 0 {
+		limitSink = a[0]
+	}
+}

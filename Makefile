@@ -1,0 +1,50 @@
+# Targets for working on Cria. `make ci` is what must pass before a change lands.
+export CGO_ENABLED = 0
+
+FUZZTIME ?= 10m
+BENCH    ?= .
+REF      ?= HEAD~1
+
+.PHONY: build test race purego arm64 fuzz golden e2e bench ci
+
+build:
+	go build -o cria ./cmd/cria
+
+test:
+	go test ./...
+
+race:
+	.ci/run race
+
+purego:
+	.ci/run purego
+
+arm64:
+	.ci/run arm64
+
+# Every fuzz target for FUZZTIME; a finding is kept as a seed in testdata/fuzz.
+fuzz:
+	@set -e; for p in $$(go list ./...); do \
+		for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+			echo "== $$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; \
+		done; done
+
+# Rewrites the goldens that this module's own code writes; look at the diff.
+golden:
+	go test -count=1 $$(grep -rl 'flag.Bool("update"' --include='*_test.go' . | xargs -r -n1 dirname | sort -u) -update
+
+# The main commands on a model made on the spot, and the tests that need shared data.
+e2e:
+	.ci/run smoke
+	go test -count=1 ./internal/cli ./internal/modelfile .
+
+# Benchmarks of the working tree against REF, compared by benchstat.
+bench:
+	@set -e; tmp=$$(mktemp -d); trap 'git worktree remove --force '$$tmp/ref EXIT; \
+	git worktree add -q $$tmp/ref $(REF); \
+	(cd $$tmp/ref && go test -run '^$$' -bench '$(BENCH)' -count 6 ./... >$$tmp/old.txt); \
+	go test -run '^$$' -bench '$(BENCH)' -count 6 ./... >$$tmp/new.txt; \
+	go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da $$tmp/old.txt $$tmp/new.txt
+
+ci:
+	.ci/run

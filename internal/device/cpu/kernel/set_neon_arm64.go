@@ -16,10 +16,13 @@ func neonSet() *Set {
 	s := genericSet()
 	s.Name = "neon"
 	s.PanelRows = 8
+	s.Quant = genericQuant(8)
 	s.QuantizeAct32, s.QuantizeAct256 = neonQuantizeAct32, neonQuantizeAct256
 	s.MatF32, s.MatF16, s.MatBF16 = neonMatF32, neonMatF16, neonMatBF16
 	s.RMSNorm, s.Add, s.SwiGLU = neonRMSNorm, neonAddSlice, neonSwiGLUSlice
 	s.RoPE, s.Exp = neonRoPEHeads, neonExpSlice
+	s.StoreKVF16, s.StoreKVQ8 = neonStoreKVF16, neonStoreKVQ8
+	s.AttnF32, s.AttnF16, s.AttnQ8 = neonAttnF32, neonAttnF16, neonAttnQ8
 	s.Limits = neonLimits()
 	return s
 }

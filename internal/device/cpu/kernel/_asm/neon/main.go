@@ -19,6 +19,7 @@ import (
 
 var parts = map[string]func(*source){
 	"elem":   elems,
+	"attn":   attention,
 	"limits": limits,
 	"tile":   tiles,
 }

@@ -47,7 +47,7 @@ func build(pieces []Piece, s settings) (*Tokenizer, error) {
 	}
 	t.buildMerges()
 	t.buildTries()
-	t.scratch.New = func() any { return new(scratch) }
+	t.scratch.New = func() any { return &scratch{window: defaultWindow} }
 	return t, nil
 }
 

@@ -13,8 +13,9 @@ import (
 
 // scratch is what one call of Encode works with.
 type scratch struct {
-	memo []memo
-	miss output // ids of a segment that memo does not have
+	window int // characters, see encodeSegment
+	memo   []memo
+	miss   output // ids of a segment that memo does not have
 
 	symbols         // of a segment
 	other   symbols // of the window before, see encodeSegment
@@ -141,44 +142,50 @@ func (t *Tokenizer) segmentEnd(text string, i int) int {
 	}
 }
 
-// window is how many characters are merged at a time, where a segment is
+// defaultWindow is how many characters are merged at a time, where a segment is
 // longer: it bounds the memory of a text without any place to cut.
-const window = 1 << 14
+const defaultWindow = 1 << 14
 
 // encodeSegment encodes a text across whose ends nothing merges.
 //
-// A segment longer than a window is encoded by windows that overlap. Let the
-// first window, encoded by itself, give a ... b c ..., and let the text from
-// the beginning of b on, encoded by itself, begin with b again. Then a ... b and
-// what follows in the second encoding are the encoding of both together, as if
-// it had been made at once: an encoding is right if and only if each two
-// neighbours, encoded by themselves, stay these two. (If not: take the first
-// merge that reaches across a border. Until then every merge was within one
-// token; the same merges in the same order happen when only the two tokens at
-// the border are encoded, and then this one is the best there, too.)
+// A segment longer than a window is encoded by windows that overlap. Let one
+// window, encoded by itself, give ... a b c ..., and let the window from the
+// beginning of b on, encoded by itself, begin with b again. Then ... a and the
+// second encoding are the encoding of both together, as if it had been made at
+// once: a sequence of tokens is the encoding of its text if and only if each two
+// neighbours are the encoding of theirs. (If they are and it is not, take the
+// first merge that reaches across a border. Until then every merge was within a
+// token, and the same merges come in the same order when only the two tokens at
+// that border are encoded; so this merge comes next there, too.)
 func (t *Tokenizer) encodeSegment(s *scratch, out *output, text string) {
-	size := window
+	n, unknown := len(out.ids), out.unknown
+	for size := s.window; !t.encodeWindows(s, out, text, size); size *= 4 {
+		out.ids, out.unknown = out.ids[:n], unknown
+	}
+}
+
+// encodeWindows does that with windows of a size in characters. It fails where
+// two windows have no such token b.
+func (t *Tokenizer) encodeWindows(s *scratch, out *output, text string, size int) bool {
 	end := prefixOf(text, size)
 	t.mergeText(s, text[:end])
 	for end < len(text) {
-		if cut := t.overlap(s, text); cut > 0 {
-			t.flush(out, text, s.other.ids[:cut], s.other.starts)
-			text, size = text[s.other.starts[cut]:], window
-			end = prefixOf(text, size)
-			continue
+		cut := t.overlap(s, text, size)
+		if cut == 0 {
+			return false
 		}
-		size *= 2
+		t.flush(out, text, s.other.ids[:cut], s.other.starts)
+		text = text[s.other.starts[cut]:]
 		end = prefixOf(text, size)
-		t.mergeText(s, text[:end])
 	}
 	t.flush(out, text, s.ids, s.starts)
+	return true
 }
 
 // overlap takes the encoding of a window of text, which is in s, and looks for a
-// token of it with which the next window, beginning there, begins too. It
-// returns its index, 0 for none, and leaves the new encoding in s, the old one in
-// s.other.
-func (t *Tokenizer) overlap(s *scratch, text string) int {
+// token of it with which the window that begins there begins too. It returns its
+// index, 0 for none, and leaves the new encoding in s, the old one in s.other.
+func (t *Tokenizer) overlap(s *scratch, text string, size int) int {
 	s.symbols, s.other = s.other, s.symbols
 	n := len(s.other.ids)
 	// Tokens at the end of a window may come out otherwise with more text behind.
@@ -188,7 +195,7 @@ func (t *Tokenizer) overlap(s *scratch, text string) int {
 			break
 		}
 		rest := text[s.other.starts[at]:]
-		t.mergeText(s, rest[:prefixOf(rest, window)])
+		t.mergeText(s, rest[:prefixOf(rest, size)])
 		if s.ids[0] == s.other.ids[at] {
 			return at
 		}

@@ -56,11 +56,12 @@ func TestSpansAreExact(t *testing.T) {
 			in := text(n)
 			var want output
 			tk.encodeGlobal(&want, in)
-			s := new(scratch)
-			var got output
-			tk.encodeSpan(s, &got, in)
-			if !slices.Equal(got.ids, want.ids) {
-				t.Fatalf("pieces %q, text %q: %d, want %d", long, in, got.ids, want.ids)
+			for _, window := range []int{2, 5, 60, defaultWindow} {
+				var got output
+				tk.encodeSpan(&scratch{window: window}, &got, in)
+				if !slices.Equal(got.ids, want.ids) {
+					t.Fatalf("window %d, pieces %q, text %q: %d, want %d", window, long, in, got.ids, want.ids)
+				}
 			}
 		}
 	}

@@ -2,6 +2,7 @@
 """Makes the goldens of this package with Google's SentencePiece.
 
     gen.py models                        trains the small models (*.model); needs the shared text
+    gen.py json                          writes some of them as *.tokenizer.json
     gen.py goldens                       writes *.jsonl beside them
     gen.py fuzz MODEL N SEED OUT.jsonl   N random strings, for TestOracleFile:
                                          CRIA_TOKENIZER_ORACLE=MODEL:OUT.jsonl go test -run OracleFile
@@ -10,7 +11,7 @@ Each line of a golden: {"in": text or {"hex": bytes}, "ids": [...]} for encoding
 {"ids": [...], "out": text} for decoding. Llama 2's own tokenizer is not
 committed, its ids are: shared data has the file.
 
-Needs: sentencepiece==0.2.3 protobuf==7.36.2
+Needs: sentencepiece==0.2.3 protobuf==7.36.2 tokenizers==0.23.3
 """
 import io, json, os, random, sys
 import sentencepiece as spm
@@ -64,6 +65,40 @@ def models():
     train("cross", vocab_size=500, split_by_whitespace=False, add_dummy_prefix=False)
     train("unused", edit=unused, vocab_size=400, split_by_whitespace=False)
     train("ties", edit=ties, vocab_size=700, byte_fallback=True, allow_whitespace_only_pieces=True)
+
+
+def to_json(name, metaspace, strings):
+    """Writes a model with Hugging Face's tokenizers, with merges in the order that transformers' converter gives them."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+    m = pb.ModelProto()
+    m.ParseFromString(open(os.path.join(here, name + ".model"), "rb").read())
+    vocab = {p.piece: i for i, p in enumerate(m.pieces)}
+    merges = [(p.piece[:i], p.piece[i:], p.score) for p in m.pieces for i in range(1, len(p.piece))
+              if p.type == 1 and p.piece[:i] in vocab and p.piece[i:] in vocab]
+    merges.sort(key=lambda x: (x[2], len(x[0]), len(x[1])), reverse=True)
+    t = Tokenizer(models.BPE(vocab, [x[:2] for x in merges], unk_token="<unk>", fuse_unk=True,
+                             byte_fallback=m.trainer_spec.byte_fallback))
+    prefix = m.normalizer_spec.add_dummy_prefix
+    if metaspace:
+        t.pre_tokenizer = pre_tokenizers.Metaspace(replacement="\u2581", prepend_scheme="first" if prefix else "never", split=False)
+    else:
+        t.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581")] * prefix + [normalizers.Replace(" ", "\u2581")])
+    t.add_special_tokens([AddedToken(p.piece, normalized=False) for p in m.pieces if p.type in (2, 3)])
+    # SentencePiece never finds a user-defined symbol with a plain space, tokenizers would.
+    t.add_tokens([AddedToken(p.piece, normalized=False) for p in m.pieces if p.type == 4 and " " not in p.piece])
+    t.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    t.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+    j = json.loads(t.to_str())
+    if strings:
+        j["model"]["merges"] = [" ".join(x) for x in j["model"]["merges"]]
+    with open(os.path.join(here, name + ".tokenizer.json"), "w", encoding="utf8") as f:
+        json.dump(j, f, ensure_ascii=False, separators=(",", ":"))
+
+
+def jsons():
+    to_json("llama", metaspace=False, strings=True)
+    to_json("noprefix", metaspace=True, strings=False)
+    to_json("user", metaspace=True, strings=True)
 
 
 WORDS = ("the of and to in is that it was for on are with as his they at be this from I have or by one had not but what "
@@ -175,4 +210,4 @@ def fuzz(model, n, seed, out):
 
 
 if __name__ == "__main__":
-    {"models": models, "goldens": goldens, "fuzz": fuzz}[sys.argv[1]](*sys.argv[2:])
+    {"models": models, "json": jsons, "goldens": goldens, "fuzz": fuzz}[sys.argv[1]](*sys.argv[2:])

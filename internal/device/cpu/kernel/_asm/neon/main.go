@@ -18,10 +18,13 @@ import (
 )
 
 var parts = map[string]func(*source){
-	"elem":   elems,
-	"attn":   attention,
-	"limits": limits,
-	"tile":   tiles,
+	"elem":     elems,
+	"attn":     attention,
+	"vec":      vecs,
+	"quantmat": quantMats,
+	"dispatch": dispatch,
+	"limits":   limits,
+	"tile":     tiles,
 }
 
 func main() {

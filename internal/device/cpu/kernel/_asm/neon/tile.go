@@ -24,6 +24,10 @@ const (
 // elements, 4x1 is for single columns, which are bound by reading the weights.
 var tileShapes = [][2]int{{4, 1}, {2, 2}, {2, 3}, {1, 1}, {1, 2}, {1, 3}}
 
+func tileName(kind string, rows, cols int) string {
+	return fmt.Sprintf("neonTile%sx%dx%d", kind, rows, cols)
+}
+
 // tiles writes the inner loops of MatF32, MatF16 and MatBF16; tileArgs says
 // what they do.
 func tiles(s *source) {
@@ -55,7 +59,7 @@ func tile(s *source, kind string, rows, cols int) {
 	acc := func(r, c, q int) int { return (r*cols+c)*4 + q }
 	wreg := func(r, i int) int { return rows*cols*4 + 2*r + i }
 	xreg := func(c, i int) int { return rows*cols*4 + 2*rows + c%2*2 + i }
-	name := fmt.Sprintf("neonTile%sx%dx%d", kind, rows, cols)
+	name := tileName(kind, rows, cols)
 	s.fn(name, 8, fmt.Sprintf("func %s(a *tileArgs)", name))
 	s.g(`MOVD a+0(FP), R0
 		MOVD %d(R0), R1

@@ -82,6 +82,7 @@ func Parse(model []byte) (*Tokenizer, error) {
 	norm := normalizerSpec{dummyPrefix: true, removeExtra: true, escaped: true}
 	denorm := norm
 	count := 0
+	trained, normalized := false, false
 	err := fields(modelProto, model, func(f field) error {
 		if f.num > fieldNormalizerSpec && f.num != fieldDenormalizer {
 			return nil
@@ -95,8 +96,10 @@ func Parse(model []byte) (*Tokenizer, error) {
 				return malformed("tokenizer.model has more than %d pieces", maxPieces)
 			}
 		case fieldTrainerSpec:
+			trained = true
 			return tr.read(f.data)
 		case fieldNormalizerSpec:
+			normalized = true
 			return norm.read(normalizerMessage, f.data)
 		case fieldDenormalizer:
 			return denorm.read(denormalizerMessage, f.data)
@@ -105,6 +108,11 @@ func Parse(model []byte) (*Tokenizer, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	// Both follow the pieces in every file; a file cut off at the border of a
+	// field would else be read with the defaults of the rest.
+	if !trained || !normalized {
+		return nil, malformed("tokenizer.model: trainer_spec or normalizer_spec is missing: the file is cut off")
 	}
 	s, err := tr.settings(norm, denorm, count)
 	if err != nil {

@@ -5,11 +5,12 @@
 //
 // A Tokenizer is read from tokenizer.model ([Parse]), from GGUF metadata
 // ([FromGGUF]), from Hugging Face's tokenizer.json ([ParseJSON]) or from
-// llama2.c's tokenizer.bin ([FromLlama2C]), and written as tokenizer.model
+// llama2.c's tokenizer.bin ([ParseLlama2C]), and written as tokenizer.model
 // ([Tokenizer.Model]) and as GGUF metadata ([Tokenizer.GGUF]).
 package tokenizer
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -140,6 +141,22 @@ func (t *Tokenizer) ByteFallback() bool { return t.settings.byteFallback }
 // that they give the same ids and texts.
 func (t *Tokenizer) Equal(o *Tokenizer) bool {
 	return t.settings == o.settings && slices.Equal(t.pieces, o.pieces)
+}
+
+// ParseFile reads a tokenizer file of any of the three kinds that are files of
+// their own; their first bytes tell them apart.
+func ParseFile(data []byte) (*Tokenizer, error) {
+	const firstPiece = fieldPieces<<3 | byte(wireBytes)
+	text := bytes.TrimLeft(data, " \t\r\n")
+	switch {
+	case len(text) > 0 && text[0] == '{':
+		return ParseJSON(data)
+	case len(data) > 1 && data[0] == firstPiece && data[1] != 0: // else a tokenizer.bin whose longest piece has ten bytes
+		return Parse(data)
+	case len(data) > 3 && data[2] == 0 && data[3] == 0:
+		return ParseLlama2C(data)
+	}
+	return nil, malformed("the file is neither a tokenizer.model nor a tokenizer.json nor llama2.c's tokenizer.bin")
 }
 
 // Changes are what a model's own files may say on top of its tokenizer file,

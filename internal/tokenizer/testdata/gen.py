@@ -189,7 +189,27 @@ def golden_lines(model, n, seed):
     return lines
 
 
+def bin_model(path):
+    """Makes a model of llama2.c's tokenizer.bin."""
+    import struct, tempfile
+    b = open(path, "rb").read()
+    m, at = pb.ModelProto(), 4
+    while at < len(b):
+        score, n = struct.unpack_from("<fI", b, at)
+        i, text = len(m.pieces), b[at + 8 : at + 8 + n].decode()
+        p = m.pieces.add()
+        p.piece, p.score, p.type = text.strip("\n") if i in (1, 2) else text.replace(" ", "\u2581"), score, 2 if i == 0 else 3 if i < 3 else 6 if i < 259 else 1
+        at += 8 + n
+    m.trainer_spec.model_type, m.trainer_spec.byte_fallback = 2, True
+    m.normalizer_spec.name, m.normalizer_spec.remove_extra_whitespaces = "identity", False
+    f = tempfile.NamedTemporaryFile(suffix=".model", delete=False)
+    f.write(m.SerializeToString())
+    f.close()
+    return f.name
+
+
 def goldens():
+    dump(os.path.join(here, "tok512.jsonl"), golden_lines(bin_model(os.path.join(data, "weights/stories260K/tok512.bin")), 60, "tok512"))
     for f in sorted(os.listdir(here)):
         if f.endswith(".model"):
             dump(os.path.join(here, f[:-6] + ".jsonl"), golden_lines(os.path.join(here, f), 60, f))

@@ -4,6 +4,8 @@
 
 package kernel
 
+import "github.com/cria-llm/cria/internal/tensor"
+
 func runTileNEON(kind weightKind, rows, cols int, a *tileArgs) {
 	switch kind {
 	case kindF32:
@@ -123,6 +125,35 @@ func runQuantMat(t quantTraits, cols int, a *quantMatArgs) {
 		case 4:
 			neonQuantMat256s32Minx4(a)
 		}
+	}
+}
+
+func runUnpack(dt tensor.DType, a *unpackArgs) {
+	switch dt {
+	case tensor.Q4_0:
+		neonUnpackQ4_0(a)
+	case tensor.Q4_1:
+		neonUnpackQ4_1(a)
+	case tensor.Q5_0:
+		neonUnpackQ5_0(a)
+	case tensor.Q5_1:
+		neonUnpackQ5_1(a)
+	case tensor.Q8_0:
+		neonUnpackQ8_0(a)
+	case tensor.IQ4_NL:
+		neonUnpackIQ4_NL(a)
+	case tensor.Q2_K:
+		neonUnpackQ2_K(a)
+	case tensor.Q3_K:
+		neonUnpackQ3_K(a)
+	case tensor.Q4_K:
+		neonUnpackQ4_K(a)
+	case tensor.Q5_K:
+		neonUnpackQ5_K(a)
+	case tensor.Q6_K:
+		neonUnpackQ6_K(a)
+	case tensor.IQ4_XS:
+		neonUnpackIQ4_XS(a)
 	}
 }
 
@@ -251,3 +282,39 @@ func neonQuantMat256s32Minx3(a *quantMatArgs)
 
 //go:noescape
 func neonQuantMat256s32Minx4(a *quantMatArgs)
+
+//go:noescape
+func neonUnpackQ4_0(a *unpackArgs)
+
+//go:noescape
+func neonUnpackQ4_1(a *unpackArgs)
+
+//go:noescape
+func neonUnpackQ5_0(a *unpackArgs)
+
+//go:noescape
+func neonUnpackQ5_1(a *unpackArgs)
+
+//go:noescape
+func neonUnpackQ8_0(a *unpackArgs)
+
+//go:noescape
+func neonUnpackIQ4_NL(a *unpackArgs)
+
+//go:noescape
+func neonUnpackQ2_K(a *unpackArgs)
+
+//go:noescape
+func neonUnpackQ3_K(a *unpackArgs)
+
+//go:noescape
+func neonUnpackQ4_K(a *unpackArgs)
+
+//go:noescape
+func neonUnpackQ5_K(a *unpackArgs)
+
+//go:noescape
+func neonUnpackQ6_K(a *unpackArgs)
+
+//go:noescape
+func neonUnpackIQ4_XS(a *unpackArgs)

@@ -5,6 +5,7 @@ package kernel
 import (
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"testing"
 
 	"github.com/cria-llm/cria/internal/tensor"
@@ -70,8 +71,13 @@ func TestNEONQuant(t *testing.T) {
 				gotY[i], wantY[i] = 7, 7 // what lies between columns stays
 			}
 			last := panels[(npanels-1)*8*dt.RowBytes(k):]
+			wantU.Grow(k+1, 8) // room after what is written
+			gotU.Grow(k+1, 8)
 			want.Unpack(&wantU, last, k)
 			got.Unpack(&gotU, last, k)
+			if !reflect.DeepEqual(gotU, wantU) {
+				t.Errorf("%s: unpacked panels differ", what)
+			}
 			want.Mat(wantY, ldy, &wantU, a, 2, cols)
 			got.Mat(gotY, ldy, &gotU, a, 2, cols)
 			diffBits(t, fmt.Sprintf("%s mat of %d columns", what, cols), gotY, wantY[:len(gotY)])

@@ -10,6 +10,7 @@ func neonQuant() map[tensor.DType]*QuantFormat {
 	formats := genericQuant(8)
 	for dt, f := range formats {
 		f.Vec = nil // Unpack and Mat with one column are faster than plain Go
+		f.Unpack = neonUnpack(dt)
 		f.Mat = neonQuantMat(quantTypes[dt])
 	}
 	for _, dt := range []tensor.DType{tensor.Q4_0, tensor.Q8_0, tensor.Q4_K, tensor.Q6_K} {
@@ -17,6 +18,42 @@ func neonQuant() map[tensor.DType]*QuantFormat {
 	}
 	return formats
 }
+
+// unpackArgs are the arguments of the unpackers.
+//
+// The generator knows the order of these fields.
+type unpackArgs struct {
+	panel   *byte
+	q       *byte
+	d, m    *float32
+	s, n    *int32
+	nblocks int
+}
+
+// neonUnpack is genericUnpack.
+func neonUnpack(dt tensor.DType) func(u *Unpacked, panel []byte, k int) {
+	return func(u *Unpacked, panel []byte, k int) {
+		u.Grow(k, 8)
+		if k == 0 {
+			return
+		}
+		_ = panel[8*dt.RowBytes(k)-1]
+		runUnpack(dt, &unpackArgs{&panel[0], &u.Q[0], &u.D[0], &u.M[0], &u.S[0], &u.N[0], k / dt.BlockElems()})
+	}
+}
+
+// neonFifthBits are the constants of the unpackers of Q5_0 and Q5_1: indices
+// that copy byte 0, 1, 2 and 3 of each word over the word, and the bits 0 to 3
+// and 4 to 7 in the bytes of each word.
+var neonFifthBits = func() (t [96]byte) {
+	for i := range 16 {
+		for b := range 4 {
+			t[16*b+i] = byte(i&^3 + b)
+		}
+		t[64+i], t[80+i] = 1<<(i%4), 16<<(i%4)
+	}
+	return t
+}()
 
 // quantMatArgs are the arguments of the matrix kernels on unpacked panels, for
 // a tile of 1 to 4 columns (rows of activations). Strides are in bytes.

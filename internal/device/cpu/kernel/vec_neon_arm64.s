@@ -673,12 +673,12 @@ half:
 	VSRI $4, V18.B16, V24.B16
 	VSLI $4, V20.B16, V18.B16
 	VAND V31.B16, V16.B16, V16.B16
-	WORD $0x4f8ce204 // sdot v4.4s, v16.16b, v12.4b[0]
 	VAND V31.B16, V18.B16, V18.B16
-	WORD $0x4f8de246 // sdot v6.4s, v18.16b, v13.4b[0]
 	VAND V31.B16, V22.B16, V22.B16
-	WORD $0x4f8ee2c8 // sdot v8.4s, v22.16b, v14.4b[0]
 	VAND V31.B16, V24.B16, V24.B16
+	WORD $0x4f8ce204 // sdot v4.4s, v16.16b, v12.4b[0]
+	WORD $0x4f8de246 // sdot v6.4s, v18.16b, v13.4b[0]
+	WORD $0x4f8ee2c8 // sdot v8.4s, v22.16b, v14.4b[0]
 	WORD $0x4f8fe30a // sdot v10.4s, v24.16b, v15.4b[0]
 	VMOV V21.B16, V23.B16
 	VUSHR $2, V21.B16, V25.B16
@@ -688,12 +688,12 @@ half:
 	VSRI $4, V19.B16, V25.B16
 	VSLI $4, V21.B16, V19.B16
 	VAND V31.B16, V17.B16, V17.B16
-	WORD $0x4f8ce225 // sdot v5.4s, v17.16b, v12.4b[0]
 	VAND V31.B16, V19.B16, V19.B16
-	WORD $0x4f8de267 // sdot v7.4s, v19.16b, v13.4b[0]
 	VAND V31.B16, V23.B16, V23.B16
-	WORD $0x4f8ee2e9 // sdot v9.4s, v23.16b, v14.4b[0]
 	VAND V31.B16, V25.B16, V25.B16
+	WORD $0x4f8ce225 // sdot v5.4s, v17.16b, v12.4b[0]
+	WORD $0x4f8de267 // sdot v7.4s, v19.16b, v13.4b[0]
+	WORD $0x4f8ee2e9 // sdot v9.4s, v23.16b, v14.4b[0]
 	WORD $0x4f8fe32b // sdot v11.4s, v25.16b, v15.4b[0]
 	FLDPQ 32(R12), (F16, F17)
 	FLDPQ 288(R12), (F18, F19)
@@ -706,12 +706,12 @@ half:
 	VSRI $4, V18.B16, V24.B16
 	VSLI $4, V20.B16, V18.B16
 	VAND V31.B16, V16.B16, V16.B16
-	WORD $0x4face204 // sdot v4.4s, v16.16b, v12.4b[1]
 	VAND V31.B16, V18.B16, V18.B16
-	WORD $0x4fade246 // sdot v6.4s, v18.16b, v13.4b[1]
 	VAND V31.B16, V22.B16, V22.B16
-	WORD $0x4faee2c8 // sdot v8.4s, v22.16b, v14.4b[1]
 	VAND V31.B16, V24.B16, V24.B16
+	WORD $0x4face204 // sdot v4.4s, v16.16b, v12.4b[1]
+	WORD $0x4fade246 // sdot v6.4s, v18.16b, v13.4b[1]
+	WORD $0x4faee2c8 // sdot v8.4s, v22.16b, v14.4b[1]
 	WORD $0x4fafe30a // sdot v10.4s, v24.16b, v15.4b[1]
 	VMOV V21.B16, V23.B16
 	VUSHR $2, V21.B16, V25.B16
@@ -721,12 +721,12 @@ half:
 	VSRI $4, V19.B16, V25.B16
 	VSLI $4, V21.B16, V19.B16
 	VAND V31.B16, V17.B16, V17.B16
-	WORD $0x4face225 // sdot v5.4s, v17.16b, v12.4b[1]
 	VAND V31.B16, V19.B16, V19.B16
-	WORD $0x4fade267 // sdot v7.4s, v19.16b, v13.4b[1]
 	VAND V31.B16, V23.B16, V23.B16
-	WORD $0x4faee2e9 // sdot v9.4s, v23.16b, v14.4b[1]
 	VAND V31.B16, V25.B16, V25.B16
+	WORD $0x4face225 // sdot v5.4s, v17.16b, v12.4b[1]
+	WORD $0x4fade267 // sdot v7.4s, v19.16b, v13.4b[1]
+	WORD $0x4faee2e9 // sdot v9.4s, v23.16b, v14.4b[1]
 	WORD $0x4fafe32b // sdot v11.4s, v25.16b, v15.4b[1]
 	FLDPQ 64(R12), (F16, F17)
 	FLDPQ 320(R12), (F18, F19)
@@ -739,12 +739,12 @@ half:
 	VSRI $4, V18.B16, V24.B16
 	VSLI $4, V20.B16, V18.B16
 	VAND V31.B16, V16.B16, V16.B16
-	WORD $0x4f8cea04 // sdot v4.4s, v16.16b, v12.4b[2]
 	VAND V31.B16, V18.B16, V18.B16
-	WORD $0x4f8dea46 // sdot v6.4s, v18.16b, v13.4b[2]
 	VAND V31.B16, V22.B16, V22.B16
-	WORD $0x4f8eeac8 // sdot v8.4s, v22.16b, v14.4b[2]
 	VAND V31.B16, V24.B16, V24.B16
+	WORD $0x4f8cea04 // sdot v4.4s, v16.16b, v12.4b[2]
+	WORD $0x4f8dea46 // sdot v6.4s, v18.16b, v13.4b[2]
+	WORD $0x4f8eeac8 // sdot v8.4s, v22.16b, v14.4b[2]
 	WORD $0x4f8feb0a // sdot v10.4s, v24.16b, v15.4b[2]
 	VMOV V21.B16, V23.B16
 	VUSHR $2, V21.B16, V25.B16
@@ -754,12 +754,12 @@ half:
 	VSRI $4, V19.B16, V25.B16
 	VSLI $4, V21.B16, V19.B16
 	VAND V31.B16, V17.B16, V17.B16
-	WORD $0x4f8cea25 // sdot v5.4s, v17.16b, v12.4b[2]
 	VAND V31.B16, V19.B16, V19.B16
-	WORD $0x4f8dea67 // sdot v7.4s, v19.16b, v13.4b[2]
 	VAND V31.B16, V23.B16, V23.B16
-	WORD $0x4f8eeae9 // sdot v9.4s, v23.16b, v14.4b[2]
 	VAND V31.B16, V25.B16, V25.B16
+	WORD $0x4f8cea25 // sdot v5.4s, v17.16b, v12.4b[2]
+	WORD $0x4f8dea67 // sdot v7.4s, v19.16b, v13.4b[2]
+	WORD $0x4f8eeae9 // sdot v9.4s, v23.16b, v14.4b[2]
 	WORD $0x4f8feb2b // sdot v11.4s, v25.16b, v15.4b[2]
 	FLDPQ 96(R12), (F16, F17)
 	FLDPQ 352(R12), (F18, F19)
@@ -772,12 +772,12 @@ half:
 	VSRI $4, V18.B16, V24.B16
 	VSLI $4, V20.B16, V18.B16
 	VAND V31.B16, V16.B16, V16.B16
-	WORD $0x4facea04 // sdot v4.4s, v16.16b, v12.4b[3]
 	VAND V31.B16, V18.B16, V18.B16
-	WORD $0x4fadea46 // sdot v6.4s, v18.16b, v13.4b[3]
 	VAND V31.B16, V22.B16, V22.B16
-	WORD $0x4faeeac8 // sdot v8.4s, v22.16b, v14.4b[3]
 	VAND V31.B16, V24.B16, V24.B16
+	WORD $0x4facea04 // sdot v4.4s, v16.16b, v12.4b[3]
+	WORD $0x4fadea46 // sdot v6.4s, v18.16b, v13.4b[3]
+	WORD $0x4faeeac8 // sdot v8.4s, v22.16b, v14.4b[3]
 	WORD $0x4fafeb0a // sdot v10.4s, v24.16b, v15.4b[3]
 	VMOV V21.B16, V23.B16
 	VUSHR $2, V21.B16, V25.B16
@@ -787,12 +787,12 @@ half:
 	VSRI $4, V19.B16, V25.B16
 	VSLI $4, V21.B16, V19.B16
 	VAND V31.B16, V17.B16, V17.B16
-	WORD $0x4facea25 // sdot v5.4s, v17.16b, v12.4b[3]
 	VAND V31.B16, V19.B16, V19.B16
-	WORD $0x4fadea67 // sdot v7.4s, v19.16b, v13.4b[3]
 	VAND V31.B16, V23.B16, V23.B16
-	WORD $0x4faeeae9 // sdot v9.4s, v23.16b, v14.4b[3]
 	VAND V31.B16, V25.B16, V25.B16
+	WORD $0x4facea25 // sdot v5.4s, v17.16b, v12.4b[3]
+	WORD $0x4fadea67 // sdot v7.4s, v19.16b, v13.4b[3]
+	WORD $0x4faeeae9 // sdot v9.4s, v23.16b, v14.4b[3]
 	WORD $0x4fafeb2b // sdot v11.4s, v25.16b, v15.4b[3]
 	FLDPQ 0(R10), (F27, F28)
 	VSHL $24, V27.S4, V16.S4
@@ -847,12 +847,12 @@ half:
 	VSRI $4, V18.B16, V24.B16
 	VSLI $4, V20.B16, V18.B16
 	VAND V31.B16, V16.B16, V16.B16
-	WORD $0x4f8ce204 // sdot v4.4s, v16.16b, v12.4b[0]
 	VAND V31.B16, V18.B16, V18.B16
-	WORD $0x4f8de246 // sdot v6.4s, v18.16b, v13.4b[0]
 	VAND V31.B16, V22.B16, V22.B16
-	WORD $0x4f8ee2c8 // sdot v8.4s, v22.16b, v14.4b[0]
 	VAND V31.B16, V24.B16, V24.B16
+	WORD $0x4f8ce204 // sdot v4.4s, v16.16b, v12.4b[0]
+	WORD $0x4f8de246 // sdot v6.4s, v18.16b, v13.4b[0]
+	WORD $0x4f8ee2c8 // sdot v8.4s, v22.16b, v14.4b[0]
 	WORD $0x4f8fe30a // sdot v10.4s, v24.16b, v15.4b[0]
 	VMOV V21.B16, V23.B16
 	VUSHR $2, V21.B16, V25.B16
@@ -862,12 +862,12 @@ half:
 	VSRI $4, V19.B16, V25.B16
 	VSLI $4, V21.B16, V19.B16
 	VAND V31.B16, V17.B16, V17.B16
-	WORD $0x4f8ce225 // sdot v5.4s, v17.16b, v12.4b[0]
 	VAND V31.B16, V19.B16, V19.B16
-	WORD $0x4f8de267 // sdot v7.4s, v19.16b, v13.4b[0]
 	VAND V31.B16, V23.B16, V23.B16
-	WORD $0x4f8ee2e9 // sdot v9.4s, v23.16b, v14.4b[0]
 	VAND V31.B16, V25.B16, V25.B16
+	WORD $0x4f8ce225 // sdot v5.4s, v17.16b, v12.4b[0]
+	WORD $0x4f8de267 // sdot v7.4s, v19.16b, v13.4b[0]
+	WORD $0x4f8ee2e9 // sdot v9.4s, v23.16b, v14.4b[0]
 	WORD $0x4f8fe32b // sdot v11.4s, v25.16b, v15.4b[0]
 	FLDPQ 160(R12), (F16, F17)
 	FLDPQ 416(R12), (F18, F19)
@@ -880,12 +880,12 @@ half:
 	VSRI $4, V18.B16, V24.B16
 	VSLI $4, V20.B16, V18.B16
 	VAND V31.B16, V16.B16, V16.B16
-	WORD $0x4face204 // sdot v4.4s, v16.16b, v12.4b[1]
 	VAND V31.B16, V18.B16, V18.B16
-	WORD $0x4fade246 // sdot v6.4s, v18.16b, v13.4b[1]
 	VAND V31.B16, V22.B16, V22.B16
-	WORD $0x4faee2c8 // sdot v8.4s, v22.16b, v14.4b[1]
 	VAND V31.B16, V24.B16, V24.B16
+	WORD $0x4face204 // sdot v4.4s, v16.16b, v12.4b[1]
+	WORD $0x4fade246 // sdot v6.4s, v18.16b, v13.4b[1]
+	WORD $0x4faee2c8 // sdot v8.4s, v22.16b, v14.4b[1]
 	WORD $0x4fafe30a // sdot v10.4s, v24.16b, v15.4b[1]
 	VMOV V21.B16, V23.B16
 	VUSHR $2, V21.B16, V25.B16
@@ -895,12 +895,12 @@ half:
 	VSRI $4, V19.B16, V25.B16
 	VSLI $4, V21.B16, V19.B16
 	VAND V31.B16, V17.B16, V17.B16
-	WORD $0x4face225 // sdot v5.4s, v17.16b, v12.4b[1]
 	VAND V31.B16, V19.B16, V19.B16
-	WORD $0x4fade267 // sdot v7.4s, v19.16b, v13.4b[1]
 	VAND V31.B16, V23.B16, V23.B16
-	WORD $0x4faee2e9 // sdot v9.4s, v23.16b, v14.4b[1]
 	VAND V31.B16, V25.B16, V25.B16
+	WORD $0x4face225 // sdot v5.4s, v17.16b, v12.4b[1]
+	WORD $0x4fade267 // sdot v7.4s, v19.16b, v13.4b[1]
+	WORD $0x4faee2e9 // sdot v9.4s, v23.16b, v14.4b[1]
 	WORD $0x4fafe32b // sdot v11.4s, v25.16b, v15.4b[1]
 	FLDPQ 192(R12), (F16, F17)
 	FLDPQ 448(R12), (F18, F19)
@@ -913,12 +913,12 @@ half:
 	VSRI $4, V18.B16, V24.B16
 	VSLI $4, V20.B16, V18.B16
 	VAND V31.B16, V16.B16, V16.B16
-	WORD $0x4f8cea04 // sdot v4.4s, v16.16b, v12.4b[2]
 	VAND V31.B16, V18.B16, V18.B16
-	WORD $0x4f8dea46 // sdot v6.4s, v18.16b, v13.4b[2]
 	VAND V31.B16, V22.B16, V22.B16
-	WORD $0x4f8eeac8 // sdot v8.4s, v22.16b, v14.4b[2]
 	VAND V31.B16, V24.B16, V24.B16
+	WORD $0x4f8cea04 // sdot v4.4s, v16.16b, v12.4b[2]
+	WORD $0x4f8dea46 // sdot v6.4s, v18.16b, v13.4b[2]
+	WORD $0x4f8eeac8 // sdot v8.4s, v22.16b, v14.4b[2]
 	WORD $0x4f8feb0a // sdot v10.4s, v24.16b, v15.4b[2]
 	VMOV V21.B16, V23.B16
 	VUSHR $2, V21.B16, V25.B16
@@ -928,12 +928,12 @@ half:
 	VSRI $4, V19.B16, V25.B16
 	VSLI $4, V21.B16, V19.B16
 	VAND V31.B16, V17.B16, V17.B16
-	WORD $0x4f8cea25 // sdot v5.4s, v17.16b, v12.4b[2]
 	VAND V31.B16, V19.B16, V19.B16
-	WORD $0x4f8dea67 // sdot v7.4s, v19.16b, v13.4b[2]
 	VAND V31.B16, V23.B16, V23.B16
-	WORD $0x4f8eeae9 // sdot v9.4s, v23.16b, v14.4b[2]
 	VAND V31.B16, V25.B16, V25.B16
+	WORD $0x4f8cea25 // sdot v5.4s, v17.16b, v12.4b[2]
+	WORD $0x4f8dea67 // sdot v7.4s, v19.16b, v13.4b[2]
+	WORD $0x4f8eeae9 // sdot v9.4s, v23.16b, v14.4b[2]
 	WORD $0x4f8feb2b // sdot v11.4s, v25.16b, v15.4b[2]
 	FLDPQ 224(R12), (F16, F17)
 	FLDPQ 480(R12), (F18, F19)
@@ -946,12 +946,12 @@ half:
 	VSRI $4, V18.B16, V24.B16
 	VSLI $4, V20.B16, V18.B16
 	VAND V31.B16, V16.B16, V16.B16
-	WORD $0x4facea04 // sdot v4.4s, v16.16b, v12.4b[3]
 	VAND V31.B16, V18.B16, V18.B16
-	WORD $0x4fadea46 // sdot v6.4s, v18.16b, v13.4b[3]
 	VAND V31.B16, V22.B16, V22.B16
-	WORD $0x4faeeac8 // sdot v8.4s, v22.16b, v14.4b[3]
 	VAND V31.B16, V24.B16, V24.B16
+	WORD $0x4facea04 // sdot v4.4s, v16.16b, v12.4b[3]
+	WORD $0x4fadea46 // sdot v6.4s, v18.16b, v13.4b[3]
+	WORD $0x4faeeac8 // sdot v8.4s, v22.16b, v14.4b[3]
 	WORD $0x4fafeb0a // sdot v10.4s, v24.16b, v15.4b[3]
 	VMOV V21.B16, V23.B16
 	VUSHR $2, V21.B16, V25.B16
@@ -961,12 +961,12 @@ half:
 	VSRI $4, V19.B16, V25.B16
 	VSLI $4, V21.B16, V19.B16
 	VAND V31.B16, V17.B16, V17.B16
-	WORD $0x4facea25 // sdot v5.4s, v17.16b, v12.4b[3]
 	VAND V31.B16, V19.B16, V19.B16
-	WORD $0x4fadea67 // sdot v7.4s, v19.16b, v13.4b[3]
 	VAND V31.B16, V23.B16, V23.B16
-	WORD $0x4faeeae9 // sdot v9.4s, v23.16b, v14.4b[3]
 	VAND V31.B16, V25.B16, V25.B16
+	WORD $0x4facea25 // sdot v5.4s, v17.16b, v12.4b[3]
+	WORD $0x4fadea67 // sdot v7.4s, v19.16b, v13.4b[3]
+	WORD $0x4faeeae9 // sdot v9.4s, v23.16b, v14.4b[3]
 	WORD $0x4fafeb2b // sdot v11.4s, v25.16b, v15.4b[3]
 	FLDPQ 0(R10), (F27, F28)
 	VSHL $16, V27.S4, V16.S4

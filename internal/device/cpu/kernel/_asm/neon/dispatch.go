@@ -13,6 +13,8 @@ func dispatch(s *source) {
 
 package kernel
 
+import "github.com/cria-llm/cria/internal/tensor"
+
 func runTileNEON(kind weightKind, rows, cols int, a *tileArgs) {
 	switch kind {
 `)
@@ -36,6 +38,11 @@ func runTileNEON(kind weightKind, rows, cols int, a *tileArgs) {
 			declare = append(declare, name+"(a *quantMatArgs)")
 		}
 		s.WriteString("\t\t}\n")
+	}
+	s.WriteString("\t}\n}\n\nfunc runUnpack(dt tensor.DType, a *unpackArgs) {\n\tswitch dt {\n")
+	for _, dt := range unpackTypes {
+		fmt.Fprintf(s, "\tcase tensor.%s:\n\t\tneonUnpack%s(a)\n", dt, dt)
+		declare = append(declare, "neonUnpack"+dt+"(a *unpackArgs)")
 	}
 	s.WriteString("\t}\n}\n")
 	for _, d := range declare {

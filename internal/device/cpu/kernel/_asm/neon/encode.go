@@ -72,7 +72,7 @@ var natives = map[string]string{
 	"fmla": "VFMLA", "fmls": "VFMLS", "umax": "VUMAX",
 	"shl": "VSHL", "ushr": "VUSHR", "sli": "VSLI", "sri": "VSRI", "ushll": "VUSHLL", "ushll2": "VUSHLL2",
 	"zip1": "VZIP1", "zip2": "VZIP2", "uzp1": "VUZP1", "uzp2": "VUZP2", "trn1": "VTRN1", "trn2": "VTRN2",
-	"dup": "VDUP", "mov": "VMOV", "movi": "VMOVI", "ext": "VEXT", "tbl": "VTBL",
+	"dup": "VDUP", "mov": "VMOV", "movi": "VMOVI", "ext": "VEXT", "tbl": "VTBL", "cmtst": "VCMTST",
 }
 
 type form struct {

@@ -22,6 +22,7 @@ var parts = map[string]func(*source){
 	"attn":     attention,
 	"vec":      vecs,
 	"quantmat": quantMats,
+	"unpack":   unpacks,
 	"dispatch": dispatch,
 	"limits":   limits,
 	"tile":     tiles,

@@ -275,17 +275,8 @@ func vecQ6K(s *source) {
 			s.g("FLDPQ %d(R12), (F%d, F%d)\nFLDPQ %d(R12), (F%d, F%d)\nFLDPQ %d(R11), (F%d, F%d)",
 				off, n0, n0+1, off+256, n1, n1+1, off, h, h+1)
 			for i := range 2 {
-				// Elements 0, 1, 2, 3: the lower nibbles of n0 and n1 and then their
-				// upper ones, below bits 0-1, 2-3, 4-5 and 6-7 of h.
-				s.v("mov v%d.16b, v%d.16b", t0+i, h+i)
-				s.v("ushr v%d.16b, v%d.16b, #2", t1+i, h+i)
-				s.v("sri v%d.16b, v%d.16b, #4", t0+i, n0+i)
-				s.v("sli v%d.16b, v%d.16b, #4", n0+i, h+i)
-				s.v("mov v%d.16b, v%d.16b", h+i, t1+i)
-				s.v("sri v%d.16b, v%d.16b, #4", t1+i, n1+i)
-				s.v("sli v%d.16b, v%d.16b, #4", n1+i, h+i)
+				sixBits(s, n0+i, n1+i, h+i, t0+i, t1+i, mask6)
 				for e, r := range []int{n0 + i, n1 + i, t0 + i, t1 + i} {
-					s.v("and v%d.16b, v%d.16b, v%d.16b", r, r, mask6)
 					s.v("sdot v%d.4s, v%d.16b, v%d.4b[%d]", acc+2*e+i, r, x+e, g)
 				}
 			}

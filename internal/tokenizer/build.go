@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"math"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -47,6 +48,7 @@ func build(pieces []Piece, s settings) (*Tokenizer, error) {
 	}
 	t.buildMerges()
 	t.buildTries()
+	t.buildSurfaces()
 	t.scratch.New = func() any { return &scratch{window: defaultWindow} }
 	return t, nil
 }
@@ -93,6 +95,20 @@ func (t *Tokenizer) index(id int32, bytes *[256]bool) error {
 	}
 	table[p.Text] = id
 	return nil
+}
+
+// buildSurfaces spells the pieces' spaces out.
+func (t *Tokenizer) buildSurfaces() {
+	t.surfaces = make([]string, len(t.pieces))
+	for id, p := range t.pieces {
+		switch p.Kind {
+		case Control, Byte:
+		case Unknown:
+			t.surfaces[id] = t.settings.unkSurface
+		default:
+			t.surfaces[id] = strings.ReplaceAll(p.Text, space, " ")
+		}
+	}
 }
 
 // buildTries indexes what is found in text before anything is merged.

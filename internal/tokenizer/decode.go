@@ -51,21 +51,11 @@ func (d *Decoder) Push(id int32) (string, error) {
 	if out != "" || d.seen {
 		d.start = false
 	}
-	text := ""
-	switch p.Kind {
-	case Control:
-	case Unknown:
-		text = t.settings.unkSurface
-	default:
-		text = p.Text
-		if d.start && (t.settings.dummyPrefix || t.settings.removeExtra) {
-			if rest, ok := strings.CutPrefix(text, space); ok {
-				text = rest
-				// Where extra spaces are removed, all leading ones are.
-				d.seen = !t.settings.removeExtra
-			}
-		}
-		text = strings.ReplaceAll(text, space, " ")
+	text := t.surfaces[id]
+	if d.start && (t.settings.dummyPrefix || t.settings.removeExtra) && strings.HasPrefix(p.Text, space) && p.Kind != Unknown && p.Kind != Control {
+		text = text[1:] // a surface has one byte for the piece's three
+		// Where extra spaces are removed, all leading ones are.
+		d.seen = !t.settings.removeExtra
 	}
 	if text != "" {
 		d.seen = true

@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -17,6 +18,7 @@ func (t *Tokenizer) Encode(text string, opt EncodeOptions) []int32 { return t.Ap
 
 // Append appends the ids of a text to ids and returns the longer slice.
 func (t *Tokenizer) Append(ids []int32, text string, opt EncodeOptions) []int32 {
+	ids = slices.Grow(ids, len(text)/4+4) // what English text comes to
 	if bos := t.settings.bos; opt.BOS && bos.ok {
 		ids = append(ids, bos.id)
 	}

@@ -54,6 +54,7 @@ const space = "\u2581"
 // number of goroutines.
 type Tokenizer struct {
 	pieces   []Piece
+	surfaces []string // what each piece stands for inside of a text; not of byte pieces
 	settings settings
 	model    []byte // the file it came from, if that was a tokenizer.model
 
@@ -203,17 +204,10 @@ func (t *Tokenizer) Surface(id int32) (string, error) {
 	if id < 0 || int(id) >= len(t.pieces) {
 		return "", t.rangeError(id)
 	}
-	switch p := t.pieces[id]; p.Kind {
-	case Control:
-		return "", nil
-	case Unknown:
-		return t.settings.unkSurface, nil
-	case Byte:
-		b, _ := byteOfPiece(p.Text)
+	if b, ok := byteOfPiece(t.pieces[id].Text); ok && t.pieces[id].Kind == Byte {
 		return string([]byte{b}), nil
-	default:
-		return strings.ReplaceAll(p.Text, space, " "), nil
 	}
+	return t.surfaces[id], nil
 }
 
 func (t *Tokenizer) rangeError(id int32) error {

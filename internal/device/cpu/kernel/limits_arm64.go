@@ -8,6 +8,10 @@ func neonReadLimit(p *byte, n int)
 func neonFMALimit(n int)
 func neonInt8Limit(n int)
 
+// neonLimitChains is the number of independent chains of the compute limits:
+// some cores have four vector pipes and a latency of four.
+const neonLimitChains = 24
+
 // readPiece bounds one assembly call to well below a millisecond.
 const readPiece = 1 << 20
 
@@ -21,7 +25,7 @@ func neonRead(p []byte) {
 
 func neonLimits() Limits {
 	l := Limits{Read: neonRead, F32FMA: neonFMALimit, Int8Dot: neonInt8Limit}
-	l.Ops.F32 = 2 * 4 * limitChains
-	l.Ops.Int8 = 2 * 16 * limitChains
+	l.Ops.F32 = 2 * 4 * neonLimitChains
+	l.Ops.Int8 = 2 * 16 * neonLimitChains
 	return l
 }

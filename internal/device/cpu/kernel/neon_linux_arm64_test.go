@@ -11,8 +11,17 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/cria-llm/cria/internal/sys/cpufeat"
 	"golang.org/x/sys/unix"
 )
+
+// neonOrSkip returns the set under test.
+func neonOrSkip(t *testing.T) *Set {
+	if !cpufeat.HasDotProd() {
+		t.Skip("this processor has no dot product instructions")
+	}
+	return neonSet()
+}
 
 // guarded returns memory for n elements that ends where an unreadable page
 // begins: an access beyond it ends the test.
@@ -54,7 +63,7 @@ func special(r *rand.Rand, x []float32) []float32 {
 }
 
 func TestNEONElementwise(t *testing.T) {
-	generic, neon := genericSet(), neonSet()
+	generic, neon := genericSet(), neonOrSkip(t)
 	r := newRand(11)
 	for n := 1; n <= 100; n++ {
 		x, g, u := normals(r, n), normals(r, n), normals(r, n)
@@ -96,7 +105,7 @@ func TestNEONElementwise(t *testing.T) {
 }
 
 func TestNEONQuantizeAct(t *testing.T) {
-	generic, neon := genericSet(), neonSet()
+	generic, neon := genericSet(), neonOrSkip(t)
 	r := newRand(12)
 	for size, f := range map[int][2]func(a *Act, x []float32, ldx, row0, row1 int){
 		32: {generic.QuantizeAct32, neon.QuantizeAct32}, 256: {generic.QuantizeAct256, neon.QuantizeAct256},
@@ -152,7 +161,7 @@ func TestNEONQuantizeAct(t *testing.T) {
 // types, head dimensions that are no multiple of a vector, numbers of queries
 // around the group of four, windows, what lies outside of them being NaN.
 func TestNEONAttention(t *testing.T) {
-	generic, neon := genericSet(), neonSet()
+	generic, neon := genericSet(), neonOrSkip(t)
 	r := newRand(13)
 	for kind, c := range map[string]struct {
 		size        int
@@ -228,7 +237,7 @@ func TestNEONAttention(t *testing.T) {
 
 // TestNEONMatGuarded runs the float products at the end of readable memory.
 func TestNEONMatGuarded(t *testing.T) {
-	neon := neonSet()
+	neon := neonOrSkip(t)
 	r := newRand(14)
 	for trial := range 300 {
 		rows, cols, k := 1+r.IntN(9), 1+r.IntN(20), 1+r.IntN(70)

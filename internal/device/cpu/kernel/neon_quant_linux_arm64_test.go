@@ -46,7 +46,7 @@ func randomAct(t *testing.T, r *rand.Rand, dt tensor.DType, rows, k int) *Act {
 // TestNEONQuant compares every block-quantised type with plain Go on panels of
 // 8 rows: vector kernels, unpackers, matrix kernels.
 func TestNEONQuant(t *testing.T) {
-	generic, neon := genericQuant(8), neonQuant()
+	generic, neon := genericQuant(8), neonOrSkip(t).Quant
 	r := newRand(15)
 	for dt, want := range generic {
 		got := neon[dt]

@@ -27,7 +27,7 @@ func expConstants(s *source) {
 }
 
 // exp computes kernel's exp32 of n vectors, x in V0.., results in V(4n)... It
-// uses V0 to V(5n-1) and keeps x. 21 instructions per vector.
+// uses V0 to V(5n-1) and keeps x. 26 instructions per vector.
 func exp(s *source, n int) {
 	x := func(i int) int { return i }
 	t := func(i int) int { return n + i }

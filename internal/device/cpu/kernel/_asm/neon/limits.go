@@ -1,7 +1,10 @@
 package main
 
-// limits writes the loops that measure one core's peaks. The 12 chains are
-// kernel's limitChains.
+// limitChains is kernel's neonLimitChains: cores with four vector pipes and a
+// latency of four need 16 chains at least.
+const limitChains = 24
+
+// limits writes the loops that measure one core's peaks.
 func limits(s *source) {
 	s.fn("neonReadLimit", 16, "func neonReadLimit(p *byte, n int)", "n is a multiple of 512.")
 	s.g("MOVD p+0(FP), R0\nMOVD n+8(FP), R1\nloop:")
@@ -16,13 +19,13 @@ func limits(s *source) {
 	} {
 		s.fn(l.name, 8, "func "+l.name+"(n int)")
 		s.g("MOVD n+0(FP), R0\nCBZ R0, done")
-		for i := range 12 {
+		for i := range limitChains {
 			s.v("movi v%d.16b, #0", i)
 		}
 		s.v("movi v30.16b, #0")
 		s.v("movi v31.16b, #0")
 		s.g("loop:")
-		for i := range 12 {
+		for i := range limitChains {
 			s.v(l.op, i)
 		}
 		s.g("SUBS $1, R0, R0\nBNE loop\ndone:\nRET")

@@ -6,7 +6,7 @@ package kernel
 
 import "github.com/cria-llm/cria/internal/tensor"
 
-func runTileNEON(kind weightKind, rows, cols int, a *tileArgs) {
+func runTile(kind weightKind, rows, cols int, a *tileArgs) {
 	switch kind {
 	case kindF32:
 		switch (tileShape{rows, cols}) {

@@ -1,14 +1,12 @@
 package kernel
 
-import "github.com/cria-llm/cria/internal/tensor"
-
 // genericSet is the plain Go set: it runs everywhere and is the oracle of all
 // others.
 func genericSet() *Set {
 	return &Set{
 		Name:           "generic",
 		PanelRows:      16,
-		Quant:          map[tensor.DType]*QuantFormat{},
+		Quant:          genericQuant(16),
 		QuantizeAct32:  genericQuantizeAct32,
 		QuantizeAct256: genericQuantizeAct256,
 		MatF32:         genericMatF32,

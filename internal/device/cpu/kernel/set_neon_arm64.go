@@ -16,7 +16,6 @@ func neonSet() *Set {
 	s := genericSet()
 	s.Name = "neon"
 	s.PanelRows, s.Quant = 8, neonQuant()
-	s.Quant = genericQuant(8)
 	s.QuantizeAct32, s.QuantizeAct256 = neonQuantizeAct32, neonQuantizeAct256
 	s.MatF32, s.MatF16, s.MatBF16 = neonMatF32, neonMatF16, neonMatBF16
 	s.RMSNorm, s.Add, s.SwiGLU = neonRMSNorm, neonAddSlice, neonSwiGLUSlice

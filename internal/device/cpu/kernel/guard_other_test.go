@@ -1,0 +1,8 @@
+//go:build !linux
+
+package kernel
+
+import "testing"
+
+// guarded returns zeroed memory for n elements.
+func guarded[T any](_ testing.TB, n int) []T { return make([]T, n) }

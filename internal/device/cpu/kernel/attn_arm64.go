@@ -4,6 +4,8 @@ package kernel
 
 // neonMasks are 64 words of ones, 64 of zeros, 64 of ones: a window into it
 // masks the positions from some or up to some.
+//
+//lint:ignore U1000 read by assembly
 var neonMasks = func() (m [3 * PageTokens]uint32) {
 	for i := range PageTokens {
 		m[i], m[2*PageTokens+i] = 1<<32-1, 1<<32-1

@@ -9,6 +9,8 @@ import (
 
 // neonExpTable is exp32's constants in the order in which the kernels keep
 // them: four in one register, then one to a register.
+//
+//lint:ignore U1000 read by assembly
 var neonExpTable = [...]float32{
 	log2E, -ln2Hi, -ln2Lo, exp6,
 	expMagic, exp5, exp4, exp3, exp2, 1, expMin, expMax, float32(math.Inf(1)),

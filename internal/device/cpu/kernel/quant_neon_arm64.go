@@ -45,6 +45,8 @@ func neonUnpack(dt tensor.DType) func(u *Unpacked, panel []byte, k int) {
 // neonFifthBits are the constants of the unpackers of Q5_0 and Q5_1: indices
 // that copy byte 0, 1, 2 and 3 of each word over the word, and the bits 0 to 3
 // and 4 to 7 in the bytes of each word.
+//
+//lint:ignore U1000 read by assembly
 var neonFifthBits = func() (t [96]byte) {
 	for i := range 16 {
 		for b := range 4 {

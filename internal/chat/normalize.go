@@ -114,7 +114,7 @@ func squeezeTag(s string) string {
 			q := quoted(s[i:])
 			i += len(q)
 			q = strings.ReplaceAll(q, "\n", `\n`)
-			if body := q[1 : len(q)-1]; c == '"' && len(q) > 1 && !strings.Contains(body, "'") {
+			if body, closed := strings.CutSuffix(q[1:], `"`); c == '"' && closed && !strings.Contains(body, "'") {
 				q = "'" + body + "'"
 			}
 			out.WriteString(q)

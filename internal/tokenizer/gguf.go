@@ -66,23 +66,46 @@ func FromGGUF(g GGUF) (*Tokenizer, error) {
 				return nil, malformed("tokenizer.ggml.token_type[%d] is %d: 1 to 6 are known", i, k)
 			}
 			p.Kind = Kind(g.Types[i])
-		} else if _, ok := byteOfPiece(text); ok {
-			p.Kind = Byte
-		} else if id := int32(i); s.bos == someID(id) || s.eos == someID(id) {
+		} else if id := someID(int32(i)); id == s.bos || id == s.eos {
 			p.Kind = Control
 		}
 		// Converters write the spaces of user-defined symbols as spaces.
 		if p.Kind == UserDefined {
-			p.Text = strings.ReplaceAll(text, " ", space)
+			p.Text = strings.ReplaceAll(p.Text, " ", space)
 		}
-		s.byteFallback = s.byteFallback || p.Kind == Byte
 		pieces[i] = p
 	}
+	s.byteFallback = markBytes(pieces)
 	// Converters of Hugging Face models call the unknown token a control token.
-	if unk.ok && !slices.ContainsFunc(pieces, func(p Piece) bool { return p.Kind == Unknown }) {
+	if unk.ok && !hasKind(pieces, Unknown) {
 		pieces[unk.id].Kind = Unknown
 	}
 	return build(pieces, s)
+}
+
+// markBytes finds the byte pieces, which some converters call normal ones, and
+// says whether there are any.
+func markBytes(pieces []Piece) bool {
+	if hasKind(pieces, Byte) {
+		return true
+	}
+	var spelled []int
+	for i, p := range pieces {
+		if _, ok := byteOfPiece(p.Text); ok && p.Kind == Normal {
+			spelled = append(spelled, i)
+		}
+	}
+	if len(spelled) != 256 {
+		return false
+	}
+	for _, i := range spelled {
+		pieces[i].Kind = Byte
+	}
+	return true
+}
+
+func hasKind(pieces []Piece, k Kind) bool {
+	return slices.ContainsFunc(pieces, func(p Piece) bool { return p.Kind == k })
 }
 
 // ggufID checks an id of the file. A default that the vocabulary is too small for

@@ -21,6 +21,7 @@ func build(pieces []Piece, s settings) (*Tokenizer, error) {
 	if len(pieces) > maxPieces {
 		return nil, malformed("%d pieces: at most %d are allowed", len(pieces), maxPieces)
 	}
+	s.prefixEach = s.prefixEach && s.dummyPrefix
 	t := &Tokenizer{pieces: pieces, settings: s, normal: make(map[string]int32, len(pieces)), reserved: map[string]int32{}, unk: -1}
 	var bytes [256]bool
 	for i := range pieces {

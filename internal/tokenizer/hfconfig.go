@@ -177,19 +177,19 @@ func (t *Tokenizer) HFConfig(chatTemplate string) (config, specialTokens []byte,
 	if chatTemplate != "" {
 		c["chat_template"] = chatTemplate
 	}
-	if config, err = indent(c); err != nil {
+	if config, err = encodeJSON(c, "  "); err != nil {
 		return nil, nil, err
 	}
-	specialTokens, err = indent(special)
+	specialTokens, err = encodeJSON(special, "  ")
 	return config, specialTokens, err
 }
 
-// indent writes JSON as Hugging Face's files have it: templates stay readable.
-func indent(v any) ([]byte, error) {
+// encodeJSON writes JSON as Hugging Face's files have it: templates stay readable.
+func encodeJSON(v any, indent string) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
+	e.SetIndent("", indent)
 	err := e.Encode(v)
 	return b.Bytes(), err
 }

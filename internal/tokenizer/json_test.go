@@ -193,3 +193,31 @@ func TestJSONMergesByPiece(t *testing.T) {
 		}
 	}
 }
+
+// TestJSONWritten: what is written is read as the same tokenizer, or refused.
+func TestJSONWritten(t *testing.T) {
+	for _, path := range models(t) {
+		want := load(t, path)
+		data, err := want.JSON()
+		name := strings.TrimSuffix(filepath.Base(path), ".model")
+		refused := map[string]string{"squeeze": "white space", "squeezeuser": "white space", "unused": "unused", "ties": "equal scores", "user": "user-defined"}[name]
+		if refused != "" {
+			if err == nil || !strings.Contains(err.Error(), refused) {
+				t.Errorf("%s: %v, want an error that names %q", name, err, refused)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		tk, err := ParseJSON(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tk.settings != want.settings {
+			t.Errorf("%s: settings %+v, want %+v", name, tk.settings, want.settings)
+		}
+		readGoldens(t, strings.TrimSuffix(path, ".model")+".jsonl", func(g golden) { g.check(t, tk) })
+	}
+}

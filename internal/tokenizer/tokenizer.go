@@ -132,7 +132,7 @@ func (t *Tokenizer) AddEOS() bool { return t.settings.addEOS }
 // PrefixAfterSpecial says whether text behind a special token begins with the
 // dummy prefix as the beginning of a text does. Meta's code never meets the case;
 // files of Hugging Face say it one way or the other.
-func (t *Tokenizer) PrefixAfterSpecial() bool { return t.settings.dummyPrefix && t.settings.prefixEach }
+func (t *Tokenizer) PrefixAfterSpecial() bool { return t.settings.prefixEach }
 
 // ByteFallback says whether text that no piece covers becomes byte tokens rather
 // than the unknown token.

@@ -354,3 +354,26 @@ func TestStrip(t *testing.T) {
 		t.Errorf("%q", Strip(s))
 	}
 }
+
+// TestMaskAcrossBorder: where a piece holds both the end of the prompt and the
+// beginning of the answer, training begins with the first id that the prompt
+// alone does not have.
+func TestMaskAcrossBorder(t *testing.T) {
+	g := small(t).GGUF()
+	g.Tokens, g.Scores, g.Types = append(g.Tokens, "]▁y"), append(g.Scores, 1), append(g.Types, int32(tokenizer.Normal))
+	// The piece is made of "]▁" and "y".
+	g.Tokens, g.Scores, g.Types = append(g.Tokens, "]▁"), append(g.Scores, 2), append(g.Types, int32(tokenizer.Normal))
+	tok, err := tokenizer.FromGGUF(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := encoder(t, "llama2", tok, RefuseTags)
+	ids, mask, err := e.Train(Dialog{{Role: User, Content: "x"}, {Role: Assistant, Content: "y"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := slices.Index(ids, 600)
+	if at < 0 || slices.Contains(mask[:at], true) || slices.Contains(mask[at:], false) {
+		t.Errorf("ids %d, mask %v", ids, mask)
+	}
+}

@@ -217,3 +217,31 @@ func FuzzEncode(f *testing.F) {
 		}
 	})
 }
+
+// TestConcurrent: one tokenizer serves many goroutines, each with ids of its own.
+func TestConcurrent(t *testing.T) {
+	tk := load(t, "testdata/llama.model")
+	texts := []string{"Once upon a time", "  spaces  and 1984", "日本語 \xff", strings.Repeat("solid", 200)}
+	var want [][]int32
+	for _, text := range texts {
+		want = append(want, tk.Encode(text, EncodeOptions{}))
+	}
+	errs := make(chan string)
+	for g := range 8 {
+		go func() {
+			for i := range 400 {
+				k := (g + i) % len(texts)
+				if got := tk.Encode(texts[k], EncodeOptions{}); !slices.Equal(got, want[k]) {
+					errs <- texts[k]
+					return
+				}
+			}
+			errs <- ""
+		}()
+	}
+	for range 8 {
+		if text := <-errs; text != "" {
+			t.Errorf("%q has other ids", text)
+		}
+	}
+}

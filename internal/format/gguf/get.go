@@ -119,5 +119,5 @@ func getAs[T any](f *File, key, want string) (value T, ok bool, err error) {
 }
 
 func (f *File) wrongType(key string, v any, want string) error {
-	return ferr.New(ferr.Malformed, f.path, key, nil, "it has type %s; %s is expected", typeName(v), want)
+	return ferr.New(ferr.Malformed, f.path, key, nil, "it has type %s; %s is expected", TypeName(v), want)
 }

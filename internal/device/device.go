@@ -123,6 +123,8 @@ type Device interface {
 	MatMul(y []Tensor, x Tensor, w []Weight)
 	// Add: y += x.
 	Add(y, x Tensor)
+	// Gather: y[i] = x[rows[i]].
+	Gather(y, x Tensor, rows []int32)
 	// SwiGLU: y = silu(gate) * up. y may be gate or up.
 	SwiGLU(y, gate, up Tensor)
 	// RoPE rotates the interleaved pairs of x's heads by cos and sin of

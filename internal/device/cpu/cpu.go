@@ -1,0 +1,222 @@
+// Package cpu is the device that computes on the machine's own cores. It cuts
+// every op of the contract into parts by shape, runs them on a worker pool and
+// leaves the arithmetic to package kernel.
+package cpu
+
+import (
+	"fmt"
+	"sync"
+	"unsafe"
+
+	"github.com/cria-llm/cria/internal/device"
+	"github.com/cria-llm/cria/internal/device/cpu/kernel"
+	"github.com/cria-llm/cria/internal/sys/arena"
+	"github.com/cria-llm/cria/internal/sys/par"
+)
+
+// MaxRows is the micro-batch: a product with more activation rows is done in
+// pieces of this many, so that the quantised activations of a piece stay near
+// the core (DESIGN: micro-batch 256 in prefill).
+const MaxRows = 256
+
+// Options choose how the device computes. The zero value means the best
+// kernels of this machine and all cores that the process may use.
+type Options struct {
+	Workers int    // 0: par.DefaultWorkers
+	Kernels string // "" : CRIA_CPU, else the fastest set
+}
+
+// Device implements device.Device on the CPU.
+type Device struct {
+	pool *par.Pool
+	set  *kernel.Set
+
+	mu     sync.Mutex // guards scratch growth and the arena list
+	arenas map[*arena.Arena]struct{}
+
+	act32, act256 kernel.Act // quantised activations of the current product
+	actMem        []*arena.Arena
+	scratch       []workerScratch
+
+	// Reused descriptions of the running op, so that no op allocates.
+	mm      matMulTask
+	quant   quantTask
+	rows    rowTask
+	attn    attnTask
+	storeKV storeTask
+}
+
+var _ device.Device = (*Device)(nil)
+
+// workerScratch is one worker's private memory.
+type workerScratch struct {
+	unpacked kernel.Unpacked
+	column   []float32 // one panel's outputs, for a matrix's ragged end
+	attn     kernel.AttnState
+	q        []float32 // queries of one attention piece
+	lo, hi   []int32
+	_        [64]byte // keep workers' headers on different cache lines
+}
+
+// New makes a CPU device and starts its workers.
+func New(opt Options) (*Device, error) {
+	var set *kernel.Set
+	var err error
+	if opt.Kernels != "" {
+		set, err = kernel.Choose(opt.Kernels)
+	} else {
+		set, err = kernel.Default()
+	}
+	if err != nil {
+		return nil, err
+	}
+	n := opt.Workers
+	if n == 0 {
+		n = par.DefaultWorkers()
+	}
+	if n < 1 || n > par.MaxWorkers {
+		return nil, fmt.Errorf("cpu: %d workers asked for; 1 to %d are possible", n, par.MaxWorkers)
+	}
+	d := &Device{
+		pool:    par.New(n),
+		set:     set,
+		arenas:  map[*arena.Arena]struct{}{},
+		scratch: make([]workerScratch, n),
+	}
+	d.mm.d, d.quant.d, d.rows.d, d.attn.d, d.storeKV.d = d, d, d, d, d
+	return d, nil
+}
+
+// Name returns the kernel set's name and the number of workers.
+func (d *Device) Name() string {
+	return fmt.Sprintf("cpu/%s, %d threads", d.set.Name, d.pool.Workers())
+}
+
+// Kernels returns the kernel set in use.
+func (d *Device) Kernels() *kernel.Set { return d.set }
+
+// Workers returns the number of workers, the caller included.
+func (d *Device) Workers() int { return d.pool.Workers() }
+
+// Begin starts a step, waiting for the step of another goroutine to end.
+func (d *Device) Begin() { d.pool.Begin() }
+
+// End ends the step and returns its first fault.
+func (d *Device) End() error { return d.pool.End() }
+
+// Close stops the workers and frees all memory of the device; every handle
+// becomes invalid.
+func (d *Device) Close() error {
+	d.pool.Close()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var first error
+	for a := range d.arenas {
+		if err := a.Free(); err != nil && first == nil {
+			first = err
+		}
+	}
+	d.arenas = nil
+	return first
+}
+
+// newArena gets memory that Close frees.
+func (d *Device) newArena(n int) (*arena.Arena, error) {
+	a, err := arena.New(n)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.arenas[a] = struct{}{}
+	return a, nil
+}
+
+func (d *Device) freeArena(a *arena.Arena) {
+	d.mu.Lock()
+	delete(d.arenas, a)
+	d.mu.Unlock()
+	if err := a.Free(); err != nil {
+		panic(fmt.Sprintf("cpu: unmapping memory of our own failed: %v", err))
+	}
+}
+
+// memory is the device's Memory.
+type memory struct {
+	a *arena.Arena
+	f []float32
+}
+
+func (m *memory) Bytes() int { return len(m.f) * 4 }
+
+// Tensor allocates a zeroed (rows, cols) tensor.
+func (d *Device) Tensor(rows, cols int) (device.Tensor, error) {
+	if rows < 0 || cols < 0 {
+		panic(fmt.Sprintf("cpu: tensor of shape (%d, %d)", rows, cols))
+	}
+	a, err := d.newArena(rows * cols * 4)
+	if err != nil {
+		return device.Tensor{}, err
+	}
+	return device.Tensor{Mem: &memory{a, a.Float32s()}, Rows: rows, Cols: cols}, nil
+}
+
+// Free gives a tensor made by Tensor back.
+func (d *Device) Free(t device.Tensor) { d.freeArena(t.Mem.(*memory).a) }
+
+// data returns a tensor's elements.
+func data(t device.Tensor) []float32 {
+	n := t.Rows * t.Cols
+	return t.Mem.(*memory).f[t.Off : t.Off+n : t.Off+n]
+}
+
+// Upload copies host values to a tensor of the same size.
+func (d *Device) Upload(dst device.Tensor, src []float32) {
+	mustLen("Upload", len(src), dst)
+	copy(data(dst), src)
+}
+
+// Download copies a tensor's values to the host.
+func (d *Device) Download(dst []float32, src device.Tensor) {
+	mustLen("Download", len(dst), src)
+	copy(dst, data(src))
+}
+
+func mustLen(op string, n int, t device.Tensor) {
+	if n != t.Rows*t.Cols {
+		panic(fmt.Sprintf("cpu: %s of %d values and a (%d, %d) tensor", op, n, t.Rows, t.Cols))
+	}
+}
+
+// growActs makes room for MaxRows activations of k columns, so that products
+// allocate nothing.
+func (d *Device) growActs(k int, block int) error {
+	a := &d.act32
+	sums, scales := k/32, k/32
+	if block == 256 {
+		a = &d.act256
+		sums, scales = k/16, k/256
+	}
+	d.mu.Lock()
+	enough := cap(a.Q) >= MaxRows*k && cap(a.D) >= MaxRows*scales && cap(a.Sum) >= MaxRows*sums
+	d.mu.Unlock()
+	if enough {
+		return nil
+	}
+	q, err := d.newArena(MaxRows*k + 64)
+	if err != nil {
+		return err
+	}
+	dm, err := d.newArena(MaxRows*scales*4 + 64)
+	if err != nil {
+		return err
+	}
+	sm, err := d.newArena(MaxRows*sums*4 + 64)
+	if err != nil {
+		return err
+	}
+	a.Q = unsafe.Slice((*int8)(unsafe.Pointer(unsafe.SliceData(q.Bytes()))), len(q.Bytes()))
+	a.D = dm.Float32s()
+	a.Sum = unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(sm.Bytes()))), len(sm.Bytes())/4)
+	return nil
+}

@@ -1,0 +1,20 @@
+package llama
+
+import "github.com/cria-llm/cria/internal/device"
+
+// Linear is the seam through which the model reaches every projection: one or
+// more (out, in) matrices that share their input. An adapter (package lora)
+// implements it around another Linear; the model does not know which it has.
+type Linear interface {
+	// Forward: y[i] = x . W[i]^T, shapes (rows, out_i) and (rows, in).
+	Forward(d device.Device, y []device.Tensor, x device.Tensor)
+	// Weights lists the matrices, for counting and freeing.
+	Weights() []device.Weight
+}
+
+// matrices is the plain Linear.
+type matrices []device.Weight
+
+func (m matrices) Forward(d device.Device, y []device.Tensor, x device.Tensor) { d.MatMul(y, x, m) }
+
+func (m matrices) Weights() []device.Weight { return m }

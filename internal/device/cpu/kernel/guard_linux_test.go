@@ -29,3 +29,20 @@ func guarded[T any](t testing.TB, n int) []T {
 	})
 	return unsafe.Slice((*T)(unsafe.Pointer(&m[used-size])), n)
 }
+
+// hugeBytes returns zeroed memory in huge pages, touched once.
+func hugeBytes(t testing.TB, n int) []byte {
+	const huge = 2 << 20
+	m, err := syscall.Mmap(-1, 0, n+huge, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Madvise(m, syscall.MADV_HUGEPAGE); err != nil {
+		t.Log("no huge pages:", err)
+	}
+	m = m[-uintptr(unsafe.Pointer(&m[0]))&(huge-1):][:n]
+	for i := 0; i < n; i += 4096 {
+		m[i] = 1
+	}
+	return m
+}

@@ -24,6 +24,8 @@ type tileArgs struct {
 	k     uintptr
 	n     uintptr
 	flags uintptr
+	pf    uintptr // address of rows to fetch into L2, one per tile, ldpf apart
+	ldpf  uintptr
 }
 
 const (
@@ -62,9 +64,9 @@ const (
 
 	// Blocks of the matrix kernels: a block of X in L1, one of W and the lanes
 	// of blockRows x blockCols outputs in L2.
-	blockRows = 32
+	blockRows = 64
 	blockCols = 48
-	blockK    = 512
+	blockK    = 1024
 )
 
 // matrix is one call of MatF32, MatF16 or MatBF16.
@@ -168,41 +170,51 @@ func (m *matrix) strips(a *tileArgs, kind weightKind, n, tc int, acc []float32) 
 // ragged computes few columns where K is no multiple of 16: tile by tile, the
 // tail from zero-padded copies.
 func (m *matrix) ragged(rows, cols int) {
-	var acc [4 * 6 * 16]float32
-	var tails tails
+	t := takeScratch()
 	for r := 0; r < rows; r += m.strip {
 		n := min(m.strip, rows-r)
 		for c := 0; c < cols; {
 			tc := m.colTile(cols - c)
-			m.block(acc[:], nil, &tails, r, n, c, tc)
+			m.block(t, r, n, c, tc, fetch{})
 			c += tc
 		}
 	}
+	t.give()
 }
 
 // blocked computes many columns, cutting K.
 func (m *matrix) blocked(rows, cols int) {
-	var acc [blockRows * blockCols * 16]float32
-	var wide [blockRows * blockK]float32
-	var tails tails
-	for c := 0; c < cols; {
-		nc := min(blockCols, cols-c)
-		for r := 0; r < rows; r += blockRows {
-			m.block(acc[:], wide[:], &tails, r, min(blockRows, rows-r), c, nc)
+	t := takeScratch()
+	for r := 0; r < rows; r += blockRows {
+		for c := 0; c < cols; c += blockCols {
+			// What the first piece of the next block will read.
+			r2, c2 := r, c+blockCols
+			if c2 >= cols {
+				r2, c2 = r+blockRows, 0
+			}
+			next := fetch{rows: min(blockRows, max(0, rows-r2)), cols: min(blockCols, cols-c2)}
+			if next.rows > 0 {
+				next.w, next.x = m.weights(r2, 0), &m.x[c2*m.ldx]
+			}
+			m.block(t, r, min(blockRows, rows-r), c, min(blockCols, cols-c), next)
 		}
-		c += nc
 	}
+	t.give()
 }
 
-// tails are zero-padded copies of the last K%16 elements of a block's rows.
-type tails struct {
-	w [blockRows * 16]float32
-	x [blockCols * 16]float32
+// fetch is what a block reads of w and x: the tiles before it fetch these rows.
+type fetch struct {
+	w          unsafe.Pointer
+	x          *float32
+	rows, cols int // left to fetch
+
+	rowsDone, colsDone int
+	turn               bool
 }
 
-// block computes nr x nc outputs in pieces of blockK along K. wide, where
-// given, takes 16-bit weights widened to f32.
-func (m *matrix) block(acc, wide []float32, t *tails, r, nr, c, nc int) {
+// block computes nr x nc outputs in pieces of blockK along K. Where there are
+// many columns, 16-bit weights are widened to f32 once for all of them.
+func (m *matrix) block(t *tileScratch, r, nr, c, nc int, next fetch) {
 	for k := 0; k < m.k; {
 		kn := min(blockK, m.k-k)
 		if kn >= 16 {
@@ -222,19 +234,24 @@ func (m *matrix) block(acc, wide []float32, t *tails, r, nr, c, nc int) {
 		switch {
 		case kn < 16:
 			m.copyTails(t, r, nr, c, nc, k, kn)
-			kind, w, a.ldw = kindF32, unsafe.Pointer(&t.w), 64
-			x, ldx = t.x[:], 16
-		case wide != nil && kind != kindF32:
+			kind, w, a.ldw = kindF32, unsafe.Pointer(&t.wTail), 64
+			x, ldx = t.xTail[:], 16
+		case nc > m.tile && kind != kindF32:
 			for i := range nr {
-				m.widen(wide[i*kn:i*kn+kn], m.weights(r+i, k))
+				m.widen(t.wide[i*kn:i*kn+kn], m.weights(r+i, k))
 			}
-			kind, w, a.ldw = kindF32, unsafe.Pointer(&wide[0]), uintptr(kn)*4
+			kind, w, a.ldw = kindF32, unsafe.Pointer(&t.wide), uintptr(kn)*4
 		}
 		a.ldx = uintptr(ldx) * 4
-		lanes := acc
+		ahead := next
+		if k+kn < m.k {
+			ahead = fetch{w: m.weights(r, k+kn), x: &m.x[c*m.ldx+k+kn], rows: nr, cols: nc}
+		}
+		lanes := t.acc[:]
 		for j := 0; j < nc; {
 			tc := m.colTile(nc - j)
 			a.x, a.y, a.w = &x[j*ldx], &m.y[(c+j)*m.ldy+r], w
+			m.setFetch(&a, &ahead, nr/m.strip)
 			lanes = m.strips(&a, kind, nr, tc, lanes)
 			j += tc
 		}
@@ -242,14 +259,35 @@ func (m *matrix) block(acc, wide []float32, t *tails, r, nr, c, nc int) {
 	}
 }
 
-func (m *matrix) copyTails(t *tails, r, nr, c, nc, k, kn int) {
-	clear(t.w[:nr*16])
-	clear(t.x[:nc*16])
+// setFetch makes the tiles that a call runs fetch n rows of f: of w and of x in
+// turns, because w may come from memory and x from the last cache level.
+func (m *matrix) setFetch(a *tileArgs, f *fetch, n int) {
+	switch {
+	case f.rows > 0 && (f.turn || f.cols <= 0):
+		a.ldpf = uintptr(m.ldw) * m.kind.size()
+		a.pf = uintptr(f.w) + uintptr(f.rowsDone)*a.ldpf
+		f.rows -= n
+		f.rowsDone += n
+	case f.cols > 0:
+		a.ldpf = uintptr(m.ldx) * 4
+		a.pf = uintptr(unsafe.Pointer(f.x)) + uintptr(f.colsDone)*a.ldpf
+		f.cols -= n
+		f.colsDone += n
+	default:
+		a.ldpf = 0
+		a.pf = uintptr(unsafe.Pointer(a.x))
+	}
+	f.turn = !f.turn
+}
+
+func (m *matrix) copyTails(t *tileScratch, r, nr, c, nc, k, kn int) {
+	clear(t.wTail[:nr*16])
+	clear(t.xTail[:nc*16])
 	for i := range nr {
-		m.widen(t.w[i*16:i*16+kn], m.weights(r+i, k))
+		m.widen(t.wTail[i*16:i*16+kn], m.weights(r+i, k))
 	}
 	for j := range nc {
-		copy(t.x[j*16:], m.x[(c+j)*m.ldx+k:(c+j)*m.ldx+k+kn])
+		copy(t.xTail[j*16:], m.x[(c+j)*m.ldx+k:(c+j)*m.ldx+k+kn])
 	}
 }
 

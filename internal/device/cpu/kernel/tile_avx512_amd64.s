@@ -351,8 +351,8 @@ next:
 	RET
 
 // func avx512TileF32x4x3(a *byte)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·avx512TileF32x4x3(SB), NOSPLIT, $0-8
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·avx512TileF32x4x3(SB), NOSPLIT, $8-8
 	MOVQ a+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ 8(AX), DX
@@ -364,6 +364,10 @@ TEXT ·avx512TileF32x4x3(SB), NOSPLIT, $0-8
 	LEAQ (DI)(DI*2), R14
 
 tile:
+	MOVQ   88(AX), R15
+	MOVQ   80(AX), BP
+	ADDQ   BP, R15
+	MOVQ   R15, 80(AX)
 	MOVQ   SI, R10
 	MOVQ   40(AX), R11
 	LEAQ   (R8)(R8*2), R12
@@ -405,6 +409,7 @@ start:
 	JL   rest
 
 loop:
+	PREFETCHT0  (BP)
 	VMOVUPS     (R10), Z12
 	VMOVUPS     (R10)(DI*1), Z13
 	VMOVUPS     (R10)(DI*2), Z14
@@ -424,6 +429,7 @@ loop:
 	VFMADD231PS Z16, Z13, Z9
 	VFMADD231PS Z16, Z14, Z10
 	VFMADD231PS Z16, Z15, Z11
+	PREFETCHT0  64(BP)
 	VMOVUPS     64(R10), Z12
 	VMOVUPS     64(R10)(DI*1), Z13
 	VMOVUPS     64(R10)(DI*2), Z14
@@ -446,6 +452,7 @@ loop:
 	ADDQ        $0x00000080, R10
 	ADDQ        $0x00000080, R11
 	ADDQ        $0x00000080, R12
+	ADDQ        $0x00000080, BP
 	SUBQ        $0x02, R13
 	JGE         loop
 
@@ -454,6 +461,7 @@ rest:
 	JZ   finish
 
 one:
+	PREFETCHT0  (BP)
 	VMOVUPS     (R10), Z12
 	VMOVUPS     (R10)(DI*1), Z13
 	VMOVUPS     (R10)(DI*2), Z14
@@ -476,6 +484,7 @@ one:
 	ADDQ        $0x00000040, R10
 	ADDQ        $0x00000040, R11
 	ADDQ        $0x00000040, R12
+	ADDQ        $0x00000040, BP
 	DECQ        R13
 	JNZ         one
 
@@ -571,8 +580,8 @@ next:
 	RET
 
 // func avx512TileF32x4x4(a *byte)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·avx512TileF32x4x4(SB), NOSPLIT, $0-8
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·avx512TileF32x4x4(SB), NOSPLIT, $8-8
 	MOVQ a+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ 8(AX), DX
@@ -584,6 +593,10 @@ TEXT ·avx512TileF32x4x4(SB), NOSPLIT, $0-8
 	LEAQ (DI)(DI*2), R14
 
 tile:
+	MOVQ   88(AX), R15
+	MOVQ   80(AX), BP
+	ADDQ   BP, R15
+	MOVQ   R15, 80(AX)
 	MOVQ   SI, R10
 	MOVQ   40(AX), R11
 	LEAQ   (R8)(R8*2), R12
@@ -633,6 +646,7 @@ start:
 	JL   rest
 
 loop:
+	PREFETCHT0  (BP)
 	VMOVUPS     (R10), Z16
 	VMOVUPS     (R10)(DI*1), Z17
 	VMOVUPS     (R10)(DI*2), Z18
@@ -657,6 +671,7 @@ loop:
 	VFMADD231PS Z20, Z17, Z13
 	VFMADD231PS Z20, Z18, Z14
 	VFMADD231PS Z20, Z19, Z15
+	PREFETCHT0  64(BP)
 	VMOVUPS     64(R10), Z16
 	VMOVUPS     64(R10)(DI*1), Z17
 	VMOVUPS     64(R10)(DI*2), Z18
@@ -684,6 +699,7 @@ loop:
 	ADDQ        $0x00000080, R10
 	ADDQ        $0x00000080, R11
 	ADDQ        $0x00000080, R12
+	ADDQ        $0x00000080, BP
 	SUBQ        $0x02, R13
 	JGE         loop
 
@@ -692,6 +708,7 @@ rest:
 	JZ   finish
 
 one:
+	PREFETCHT0  (BP)
 	VMOVUPS     (R10), Z16
 	VMOVUPS     (R10)(DI*1), Z17
 	VMOVUPS     (R10)(DI*2), Z18
@@ -719,6 +736,7 @@ one:
 	ADDQ        $0x00000040, R10
 	ADDQ        $0x00000040, R11
 	ADDQ        $0x00000040, R12
+	ADDQ        $0x00000040, BP
 	DECQ        R13
 	JNZ         one
 
@@ -839,8 +857,8 @@ next:
 	RET
 
 // func avx512TileF32x4x5(a *byte)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·avx512TileF32x4x5(SB), NOSPLIT, $0-8
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·avx512TileF32x4x5(SB), NOSPLIT, $8-8
 	MOVQ a+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ 8(AX), DX
@@ -852,6 +870,10 @@ TEXT ·avx512TileF32x4x5(SB), NOSPLIT, $0-8
 	LEAQ (DI)(DI*2), R14
 
 tile:
+	MOVQ   88(AX), R15
+	MOVQ   80(AX), BP
+	ADDQ   BP, R15
+	MOVQ   R15, 80(AX)
 	MOVQ   SI, R10
 	MOVQ   40(AX), R11
 	LEAQ   (R8)(R8*2), R12
@@ -909,6 +931,7 @@ start:
 	JL   rest
 
 loop:
+	PREFETCHT0  (BP)
 	VMOVUPS     (R10), Z20
 	VMOVUPS     (R10)(DI*1), Z21
 	VMOVUPS     (R10)(DI*2), Z22
@@ -938,6 +961,7 @@ loop:
 	VFMADD231PS Z24, Z21, Z17
 	VFMADD231PS Z24, Z22, Z18
 	VFMADD231PS Z24, Z23, Z19
+	PREFETCHT0  64(BP)
 	VMOVUPS     64(R10), Z20
 	VMOVUPS     64(R10)(DI*1), Z21
 	VMOVUPS     64(R10)(DI*2), Z22
@@ -970,6 +994,7 @@ loop:
 	ADDQ        $0x00000080, R10
 	ADDQ        $0x00000080, R11
 	ADDQ        $0x00000080, R12
+	ADDQ        $0x00000080, BP
 	SUBQ        $0x02, R13
 	JGE         loop
 
@@ -978,6 +1003,7 @@ rest:
 	JZ   finish
 
 one:
+	PREFETCHT0  (BP)
 	VMOVUPS     (R10), Z20
 	VMOVUPS     (R10)(DI*1), Z21
 	VMOVUPS     (R10)(DI*2), Z22
@@ -1010,6 +1036,7 @@ one:
 	ADDQ        $0x00000040, R10
 	ADDQ        $0x00000040, R11
 	ADDQ        $0x00000040, R12
+	ADDQ        $0x00000040, BP
 	DECQ        R13
 	JNZ         one
 
@@ -1155,8 +1182,8 @@ next:
 	RET
 
 // func avx512TileF32x4x6(a *byte)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·avx512TileF32x4x6(SB), NOSPLIT, $0-8
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·avx512TileF32x4x6(SB), NOSPLIT, $8-8
 	MOVQ a+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ 8(AX), DX
@@ -1168,6 +1195,10 @@ TEXT ·avx512TileF32x4x6(SB), NOSPLIT, $0-8
 	LEAQ (DI)(DI*2), R14
 
 tile:
+	MOVQ   88(AX), R15
+	MOVQ   80(AX), BP
+	ADDQ   BP, R15
+	MOVQ   R15, 80(AX)
 	MOVQ   SI, R10
 	MOVQ   40(AX), R11
 	LEAQ   (R8)(R8*2), R12
@@ -1233,6 +1264,7 @@ start:
 	JL   rest
 
 loop:
+	PREFETCHT0  (BP)
 	VMOVUPS     (R10), Z24
 	VMOVUPS     (R10)(DI*1), Z25
 	VMOVUPS     (R10)(DI*2), Z26
@@ -1267,6 +1299,7 @@ loop:
 	VFMADD231PS Z28, Z25, Z21
 	VFMADD231PS Z28, Z26, Z22
 	VFMADD231PS Z28, Z27, Z23
+	PREFETCHT0  64(BP)
 	VMOVUPS     64(R10), Z24
 	VMOVUPS     64(R10)(DI*1), Z25
 	VMOVUPS     64(R10)(DI*2), Z26
@@ -1304,6 +1337,7 @@ loop:
 	ADDQ        $0x00000080, R10
 	ADDQ        $0x00000080, R11
 	ADDQ        $0x00000080, R12
+	ADDQ        $0x00000080, BP
 	SUBQ        $0x02, R13
 	JGE         loop
 
@@ -1312,6 +1346,7 @@ rest:
 	JZ   finish
 
 one:
+	PREFETCHT0  (BP)
 	VMOVUPS     (R10), Z24
 	VMOVUPS     (R10)(DI*1), Z25
 	VMOVUPS     (R10)(DI*2), Z26
@@ -1349,6 +1384,7 @@ one:
 	ADDQ        $0x00000040, R10
 	ADDQ        $0x00000040, R11
 	ADDQ        $0x00000040, R12
+	ADDQ        $0x00000040, BP
 	DECQ        R13
 	JNZ         one
 
@@ -2668,8 +2704,8 @@ next:
 	RET
 
 // func avx512TileF16x4x3(a *byte)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·avx512TileF16x4x3(SB), NOSPLIT, $0-8
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·avx512TileF16x4x3(SB), NOSPLIT, $8-8
 	MOVQ a+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ 8(AX), DX
@@ -2681,6 +2717,10 @@ TEXT ·avx512TileF16x4x3(SB), NOSPLIT, $0-8
 	LEAQ (DI)(DI*2), R14
 
 tile:
+	MOVQ   88(AX), R15
+	MOVQ   80(AX), BP
+	ADDQ   BP, R15
+	MOVQ   R15, 80(AX)
 	MOVQ   SI, R10
 	MOVQ   40(AX), R11
 	LEAQ   (R8)(R8*2), R12
@@ -2722,6 +2762,7 @@ start:
 	JL   rest
 
 loop:
+	PREFETCHT0  (BP)
 	VCVTPH2PS   (R10), Z12
 	VCVTPH2PS   (R10)(DI*1), Z13
 	VCVTPH2PS   (R10)(DI*2), Z14
@@ -2741,6 +2782,7 @@ loop:
 	VFMADD231PS Z16, Z13, Z9
 	VFMADD231PS Z16, Z14, Z10
 	VFMADD231PS Z16, Z15, Z11
+	PREFETCHT0  64(BP)
 	VCVTPH2PS   32(R10), Z12
 	VCVTPH2PS   32(R10)(DI*1), Z13
 	VCVTPH2PS   32(R10)(DI*2), Z14
@@ -2763,6 +2805,7 @@ loop:
 	ADDQ        $0x00000040, R10
 	ADDQ        $0x00000080, R11
 	ADDQ        $0x00000080, R12
+	ADDQ        $0x00000080, BP
 	SUBQ        $0x02, R13
 	JGE         loop
 
@@ -2771,6 +2814,7 @@ rest:
 	JZ   finish
 
 one:
+	PREFETCHT0  (BP)
 	VCVTPH2PS   (R10), Z12
 	VCVTPH2PS   (R10)(DI*1), Z13
 	VCVTPH2PS   (R10)(DI*2), Z14
@@ -2793,6 +2837,7 @@ one:
 	ADDQ        $0x00000020, R10
 	ADDQ        $0x00000040, R11
 	ADDQ        $0x00000040, R12
+	ADDQ        $0x00000040, BP
 	DECQ        R13
 	JNZ         one
 
@@ -2888,8 +2933,8 @@ next:
 	RET
 
 // func avx512TileF16x4x4(a *byte)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·avx512TileF16x4x4(SB), NOSPLIT, $0-8
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·avx512TileF16x4x4(SB), NOSPLIT, $8-8
 	MOVQ a+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ 8(AX), DX
@@ -2901,6 +2946,10 @@ TEXT ·avx512TileF16x4x4(SB), NOSPLIT, $0-8
 	LEAQ (DI)(DI*2), R14
 
 tile:
+	MOVQ   88(AX), R15
+	MOVQ   80(AX), BP
+	ADDQ   BP, R15
+	MOVQ   R15, 80(AX)
 	MOVQ   SI, R10
 	MOVQ   40(AX), R11
 	LEAQ   (R8)(R8*2), R12
@@ -2950,6 +2999,7 @@ start:
 	JL   rest
 
 loop:
+	PREFETCHT0  (BP)
 	VCVTPH2PS   (R10), Z16
 	VCVTPH2PS   (R10)(DI*1), Z17
 	VCVTPH2PS   (R10)(DI*2), Z18
@@ -2974,6 +3024,7 @@ loop:
 	VFMADD231PS Z20, Z17, Z13
 	VFMADD231PS Z20, Z18, Z14
 	VFMADD231PS Z20, Z19, Z15
+	PREFETCHT0  64(BP)
 	VCVTPH2PS   32(R10), Z16
 	VCVTPH2PS   32(R10)(DI*1), Z17
 	VCVTPH2PS   32(R10)(DI*2), Z18
@@ -3001,6 +3052,7 @@ loop:
 	ADDQ        $0x00000040, R10
 	ADDQ        $0x00000080, R11
 	ADDQ        $0x00000080, R12
+	ADDQ        $0x00000080, BP
 	SUBQ        $0x02, R13
 	JGE         loop
 
@@ -3009,6 +3061,7 @@ rest:
 	JZ   finish
 
 one:
+	PREFETCHT0  (BP)
 	VCVTPH2PS   (R10), Z16
 	VCVTPH2PS   (R10)(DI*1), Z17
 	VCVTPH2PS   (R10)(DI*2), Z18
@@ -3036,6 +3089,7 @@ one:
 	ADDQ        $0x00000020, R10
 	ADDQ        $0x00000040, R11
 	ADDQ        $0x00000040, R12
+	ADDQ        $0x00000040, BP
 	DECQ        R13
 	JNZ         one
 
@@ -3156,8 +3210,8 @@ next:
 	RET
 
 // func avx512TileF16x4x5(a *byte)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·avx512TileF16x4x5(SB), NOSPLIT, $0-8
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·avx512TileF16x4x5(SB), NOSPLIT, $8-8
 	MOVQ a+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ 8(AX), DX
@@ -3169,6 +3223,10 @@ TEXT ·avx512TileF16x4x5(SB), NOSPLIT, $0-8
 	LEAQ (DI)(DI*2), R14
 
 tile:
+	MOVQ   88(AX), R15
+	MOVQ   80(AX), BP
+	ADDQ   BP, R15
+	MOVQ   R15, 80(AX)
 	MOVQ   SI, R10
 	MOVQ   40(AX), R11
 	LEAQ   (R8)(R8*2), R12
@@ -3226,6 +3284,7 @@ start:
 	JL   rest
 
 loop:
+	PREFETCHT0  (BP)
 	VCVTPH2PS   (R10), Z20
 	VCVTPH2PS   (R10)(DI*1), Z21
 	VCVTPH2PS   (R10)(DI*2), Z22
@@ -3255,6 +3314,7 @@ loop:
 	VFMADD231PS Z24, Z21, Z17
 	VFMADD231PS Z24, Z22, Z18
 	VFMADD231PS Z24, Z23, Z19
+	PREFETCHT0  64(BP)
 	VCVTPH2PS   32(R10), Z20
 	VCVTPH2PS   32(R10)(DI*1), Z21
 	VCVTPH2PS   32(R10)(DI*2), Z22
@@ -3287,6 +3347,7 @@ loop:
 	ADDQ        $0x00000040, R10
 	ADDQ        $0x00000080, R11
 	ADDQ        $0x00000080, R12
+	ADDQ        $0x00000080, BP
 	SUBQ        $0x02, R13
 	JGE         loop
 
@@ -3295,6 +3356,7 @@ rest:
 	JZ   finish
 
 one:
+	PREFETCHT0  (BP)
 	VCVTPH2PS   (R10), Z20
 	VCVTPH2PS   (R10)(DI*1), Z21
 	VCVTPH2PS   (R10)(DI*2), Z22
@@ -3327,6 +3389,7 @@ one:
 	ADDQ        $0x00000020, R10
 	ADDQ        $0x00000040, R11
 	ADDQ        $0x00000040, R12
+	ADDQ        $0x00000040, BP
 	DECQ        R13
 	JNZ         one
 
@@ -3472,8 +3535,8 @@ next:
 	RET
 
 // func avx512TileF16x4x6(a *byte)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·avx512TileF16x4x6(SB), NOSPLIT, $0-8
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·avx512TileF16x4x6(SB), NOSPLIT, $8-8
 	MOVQ a+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ 8(AX), DX
@@ -3485,6 +3548,10 @@ TEXT ·avx512TileF16x4x6(SB), NOSPLIT, $0-8
 	LEAQ (DI)(DI*2), R14
 
 tile:
+	MOVQ   88(AX), R15
+	MOVQ   80(AX), BP
+	ADDQ   BP, R15
+	MOVQ   R15, 80(AX)
 	MOVQ   SI, R10
 	MOVQ   40(AX), R11
 	LEAQ   (R8)(R8*2), R12
@@ -3550,6 +3617,7 @@ start:
 	JL   rest
 
 loop:
+	PREFETCHT0  (BP)
 	VCVTPH2PS   (R10), Z24
 	VCVTPH2PS   (R10)(DI*1), Z25
 	VCVTPH2PS   (R10)(DI*2), Z26
@@ -3584,6 +3652,7 @@ loop:
 	VFMADD231PS Z28, Z25, Z21
 	VFMADD231PS Z28, Z26, Z22
 	VFMADD231PS Z28, Z27, Z23
+	PREFETCHT0  64(BP)
 	VCVTPH2PS   32(R10), Z24
 	VCVTPH2PS   32(R10)(DI*1), Z25
 	VCVTPH2PS   32(R10)(DI*2), Z26
@@ -3621,6 +3690,7 @@ loop:
 	ADDQ        $0x00000040, R10
 	ADDQ        $0x00000080, R11
 	ADDQ        $0x00000080, R12
+	ADDQ        $0x00000080, BP
 	SUBQ        $0x02, R13
 	JGE         loop
 
@@ -3629,6 +3699,7 @@ rest:
 	JZ   finish
 
 one:
+	PREFETCHT0  (BP)
 	VCVTPH2PS   (R10), Z24
 	VCVTPH2PS   (R10)(DI*1), Z25
 	VCVTPH2PS   (R10)(DI*2), Z26
@@ -3666,6 +3737,7 @@ one:
 	ADDQ        $0x00000020, R10
 	ADDQ        $0x00000040, R11
 	ADDQ        $0x00000040, R12
+	ADDQ        $0x00000040, BP
 	DECQ        R13
 	JNZ         one
 
@@ -5014,8 +5086,8 @@ next:
 	RET
 
 // func avx512TileBF16x4x3(a *byte)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·avx512TileBF16x4x3(SB), NOSPLIT, $0-8
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·avx512TileBF16x4x3(SB), NOSPLIT, $8-8
 	MOVQ a+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ 8(AX), DX
@@ -5027,6 +5099,10 @@ TEXT ·avx512TileBF16x4x3(SB), NOSPLIT, $0-8
 	LEAQ (DI)(DI*2), R14
 
 tile:
+	MOVQ   88(AX), R15
+	MOVQ   80(AX), BP
+	ADDQ   BP, R15
+	MOVQ   R15, 80(AX)
 	MOVQ   SI, R10
 	MOVQ   40(AX), R11
 	LEAQ   (R8)(R8*2), R12
@@ -5068,6 +5144,7 @@ start:
 	JL   rest
 
 loop:
+	PREFETCHT0  (BP)
 	VPMOVZXWD   (R10), Z12
 	VPSLLD      $0x10, Z12, Z12
 	VPMOVZXWD   (R10)(DI*1), Z13
@@ -5091,6 +5168,7 @@ loop:
 	VFMADD231PS Z16, Z13, Z9
 	VFMADD231PS Z16, Z14, Z10
 	VFMADD231PS Z16, Z15, Z11
+	PREFETCHT0  64(BP)
 	VPMOVZXWD   32(R10), Z12
 	VPSLLD      $0x10, Z12, Z12
 	VPMOVZXWD   32(R10)(DI*1), Z13
@@ -5117,6 +5195,7 @@ loop:
 	ADDQ        $0x00000040, R10
 	ADDQ        $0x00000080, R11
 	ADDQ        $0x00000080, R12
+	ADDQ        $0x00000080, BP
 	SUBQ        $0x02, R13
 	JGE         loop
 
@@ -5125,6 +5204,7 @@ rest:
 	JZ   finish
 
 one:
+	PREFETCHT0  (BP)
 	VPMOVZXWD   (R10), Z12
 	VPSLLD      $0x10, Z12, Z12
 	VPMOVZXWD   (R10)(DI*1), Z13
@@ -5151,6 +5231,7 @@ one:
 	ADDQ        $0x00000020, R10
 	ADDQ        $0x00000040, R11
 	ADDQ        $0x00000040, R12
+	ADDQ        $0x00000040, BP
 	DECQ        R13
 	JNZ         one
 
@@ -5246,8 +5327,8 @@ next:
 	RET
 
 // func avx512TileBF16x4x4(a *byte)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·avx512TileBF16x4x4(SB), NOSPLIT, $0-8
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·avx512TileBF16x4x4(SB), NOSPLIT, $8-8
 	MOVQ a+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ 8(AX), DX
@@ -5259,6 +5340,10 @@ TEXT ·avx512TileBF16x4x4(SB), NOSPLIT, $0-8
 	LEAQ (DI)(DI*2), R14
 
 tile:
+	MOVQ   88(AX), R15
+	MOVQ   80(AX), BP
+	ADDQ   BP, R15
+	MOVQ   R15, 80(AX)
 	MOVQ   SI, R10
 	MOVQ   40(AX), R11
 	LEAQ   (R8)(R8*2), R12
@@ -5308,6 +5393,7 @@ start:
 	JL   rest
 
 loop:
+	PREFETCHT0  (BP)
 	VPMOVZXWD   (R10), Z16
 	VPSLLD      $0x10, Z16, Z16
 	VPMOVZXWD   (R10)(DI*1), Z17
@@ -5336,6 +5422,7 @@ loop:
 	VFMADD231PS Z20, Z17, Z13
 	VFMADD231PS Z20, Z18, Z14
 	VFMADD231PS Z20, Z19, Z15
+	PREFETCHT0  64(BP)
 	VPMOVZXWD   32(R10), Z16
 	VPSLLD      $0x10, Z16, Z16
 	VPMOVZXWD   32(R10)(DI*1), Z17
@@ -5367,6 +5454,7 @@ loop:
 	ADDQ        $0x00000040, R10
 	ADDQ        $0x00000080, R11
 	ADDQ        $0x00000080, R12
+	ADDQ        $0x00000080, BP
 	SUBQ        $0x02, R13
 	JGE         loop
 
@@ -5375,6 +5463,7 @@ rest:
 	JZ   finish
 
 one:
+	PREFETCHT0  (BP)
 	VPMOVZXWD   (R10), Z16
 	VPSLLD      $0x10, Z16, Z16
 	VPMOVZXWD   (R10)(DI*1), Z17
@@ -5406,6 +5495,7 @@ one:
 	ADDQ        $0x00000020, R10
 	ADDQ        $0x00000040, R11
 	ADDQ        $0x00000040, R12
+	ADDQ        $0x00000040, BP
 	DECQ        R13
 	JNZ         one
 
@@ -5526,8 +5616,8 @@ next:
 	RET
 
 // func avx512TileBF16x4x5(a *byte)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·avx512TileBF16x4x5(SB), NOSPLIT, $0-8
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·avx512TileBF16x4x5(SB), NOSPLIT, $8-8
 	MOVQ a+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ 8(AX), DX
@@ -5539,6 +5629,10 @@ TEXT ·avx512TileBF16x4x5(SB), NOSPLIT, $0-8
 	LEAQ (DI)(DI*2), R14
 
 tile:
+	MOVQ   88(AX), R15
+	MOVQ   80(AX), BP
+	ADDQ   BP, R15
+	MOVQ   R15, 80(AX)
 	MOVQ   SI, R10
 	MOVQ   40(AX), R11
 	LEAQ   (R8)(R8*2), R12
@@ -5596,6 +5690,7 @@ start:
 	JL   rest
 
 loop:
+	PREFETCHT0  (BP)
 	VPMOVZXWD   (R10), Z20
 	VPSLLD      $0x10, Z20, Z20
 	VPMOVZXWD   (R10)(DI*1), Z21
@@ -5629,6 +5724,7 @@ loop:
 	VFMADD231PS Z24, Z21, Z17
 	VFMADD231PS Z24, Z22, Z18
 	VFMADD231PS Z24, Z23, Z19
+	PREFETCHT0  64(BP)
 	VPMOVZXWD   32(R10), Z20
 	VPSLLD      $0x10, Z20, Z20
 	VPMOVZXWD   32(R10)(DI*1), Z21
@@ -5665,6 +5761,7 @@ loop:
 	ADDQ        $0x00000040, R10
 	ADDQ        $0x00000080, R11
 	ADDQ        $0x00000080, R12
+	ADDQ        $0x00000080, BP
 	SUBQ        $0x02, R13
 	JGE         loop
 
@@ -5673,6 +5770,7 @@ rest:
 	JZ   finish
 
 one:
+	PREFETCHT0  (BP)
 	VPMOVZXWD   (R10), Z20
 	VPSLLD      $0x10, Z20, Z20
 	VPMOVZXWD   (R10)(DI*1), Z21
@@ -5709,6 +5807,7 @@ one:
 	ADDQ        $0x00000020, R10
 	ADDQ        $0x00000040, R11
 	ADDQ        $0x00000040, R12
+	ADDQ        $0x00000040, BP
 	DECQ        R13
 	JNZ         one
 
@@ -5854,8 +5953,8 @@ next:
 	RET
 
 // func avx512TileBF16x4x6(a *byte)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·avx512TileBF16x4x6(SB), NOSPLIT, $0-8
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·avx512TileBF16x4x6(SB), NOSPLIT, $8-8
 	MOVQ a+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ 8(AX), DX
@@ -5867,6 +5966,10 @@ TEXT ·avx512TileBF16x4x6(SB), NOSPLIT, $0-8
 	LEAQ (DI)(DI*2), R14
 
 tile:
+	MOVQ   88(AX), R15
+	MOVQ   80(AX), BP
+	ADDQ   BP, R15
+	MOVQ   R15, 80(AX)
 	MOVQ   SI, R10
 	MOVQ   40(AX), R11
 	LEAQ   (R8)(R8*2), R12
@@ -5932,6 +6035,7 @@ start:
 	JL   rest
 
 loop:
+	PREFETCHT0  (BP)
 	VPMOVZXWD   (R10), Z24
 	VPSLLD      $0x10, Z24, Z24
 	VPMOVZXWD   (R10)(DI*1), Z25
@@ -5970,6 +6074,7 @@ loop:
 	VFMADD231PS Z28, Z25, Z21
 	VFMADD231PS Z28, Z26, Z22
 	VFMADD231PS Z28, Z27, Z23
+	PREFETCHT0  64(BP)
 	VPMOVZXWD   32(R10), Z24
 	VPSLLD      $0x10, Z24, Z24
 	VPMOVZXWD   32(R10)(DI*1), Z25
@@ -6011,6 +6116,7 @@ loop:
 	ADDQ        $0x00000040, R10
 	ADDQ        $0x00000080, R11
 	ADDQ        $0x00000080, R12
+	ADDQ        $0x00000080, BP
 	SUBQ        $0x02, R13
 	JGE         loop
 
@@ -6019,6 +6125,7 @@ rest:
 	JZ   finish
 
 one:
+	PREFETCHT0  (BP)
 	VPMOVZXWD   (R10), Z24
 	VPSLLD      $0x10, Z24, Z24
 	VPMOVZXWD   (R10)(DI*1), Z25
@@ -6060,6 +6167,7 @@ one:
 	ADDQ        $0x00000020, R10
 	ADDQ        $0x00000040, R11
 	ADDQ        $0x00000040, R12
+	ADDQ        $0x00000040, BP
 	DECQ        R13
 	JNZ         one
 

@@ -20,6 +20,9 @@ var parts = map[string]func(){
 	"tile2":   tile2,
 	"elem512": elem512,
 	"elem2":   elem2,
+
+	"limits512": limits512,
+	"limits2":   limits2,
 }
 
 func main() {

@@ -28,6 +28,8 @@ const (
 	argK     = 56
 	argN     = 64
 	argFlags = 72
+	argPf    = 80
+	argLdpf  = 88
 
 	flagFirst = 1 // lanes start at zero, not from acc
 	flagLast  = 2 // lanes are reduced to y, not stored to acc
@@ -85,7 +87,20 @@ func tileKernel512(kind weightKind, rows, cols int) {
 		}
 	}
 
+	// Wide tiles fetch one row of the driver's choice per tile into L2.
+	ahead := cols >= 3 && rows == 4
+	var pf Register
+	if ahead {
+		pf = GP64()
+	}
+
 	Label("tile")
+	if ahead {
+		MOVQ(Mem{Base: a, Disp: argLdpf}, t)
+		MOVQ(Mem{Base: a, Disp: argPf}, pf)
+		ADDQ(pf, t)
+		MOVQ(t, Mem{Base: a, Disp: argPf})
+	}
 	MOVQ(w0, w)
 	MOVQ(Mem{Base: a, Disp: argX}, x)
 	LEAQ(Mem{Base: ldx, Index: ldx, Scale: 2}, x3)
@@ -102,6 +117,9 @@ func tileKernel512(kind weightKind, rows, cols int) {
 	Label("start")
 
 	step := func(i int) {
+		if ahead {
+			PREFETCHT0(Mem{Base: pf, Disp: i * 64})
+		}
 		for r := range wv {
 			m := rowMem(w, ldw, ldw3, r, i*16*kind.size)
 			if cols <= 2 && i*16*kind.size%64 == 0 {
@@ -127,6 +145,9 @@ func tileKernel512(kind weightKind, rows, cols int) {
 		ADDQ(U32(steps*16*kind.size), w)
 		ADDQ(U32(steps*64), x)
 		ADDQ(U32(steps*64), x3)
+		if ahead {
+			ADDQ(U32(steps*64), pf)
+		}
 	}
 	unroll := 2
 	if cols == 1 {

@@ -4,6 +4,7 @@
 package cpu
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"unsafe"
@@ -11,6 +12,7 @@ import (
 	"github.com/cria-llm/cria/internal/device"
 	"github.com/cria-llm/cria/internal/device/cpu/kernel"
 	"github.com/cria-llm/cria/internal/sys/arena"
+	"github.com/cria-llm/cria/internal/sys/mmap"
 	"github.com/cria-llm/cria/internal/sys/par"
 )
 
@@ -24,12 +26,18 @@ const MaxRows = 256
 type Options struct {
 	Workers int    // 0: par.DefaultWorkers
 	Kernels string // "" : CRIA_CPU, else the fastest set
+	// Stream leaves block-quantised matrices in their mapped file and packs each
+	// panel as it is used: slower, the same bits, and the only way to run a model
+	// that is larger than memory.
+	Stream bool
 }
 
 // Device implements device.Device on the CPU.
 type Device struct {
 	pool *par.Pool
 	set  *kernel.Set
+
+	stream bool
 
 	mu     sync.Mutex // guards scratch growth and the arena list
 	arenas map[*arena.Arena]struct{}
@@ -51,6 +59,7 @@ var _ device.Device = (*Device)(nil)
 // workerScratch is one worker's private memory.
 type workerScratch struct {
 	unpacked kernel.Unpacked
+	packed   []byte    // one panel of a matrix that stays mapped
 	column   []float32 // one panel's outputs, for a matrix's ragged end
 	attn     kernel.AttnState
 	q        []float32 // queries of one attention piece
@@ -80,6 +89,7 @@ func New(opt Options) (*Device, error) {
 	d := &Device{
 		pool:    par.New(n),
 		set:     set,
+		stream:  opt.Stream,
 		arenas:  map[*arena.Arena]struct{}{},
 		scratch: make([]workerScratch, n),
 	}
@@ -101,8 +111,18 @@ func (d *Device) Workers() int { return d.pool.Workers() }
 // Begin starts a step, waiting for the step of another goroutine to end.
 func (d *Device) Begin() { d.pool.Begin() }
 
-// End ends the step and returns its first fault.
-func (d *Device) End() error { return d.pool.End() }
+// End ends the step and returns its first fault, with the name of the mapped
+// file that could not be read.
+func (d *Device) End() error {
+	err := d.pool.End()
+	var fault *par.Fault
+	if errors.As(err, &fault) {
+		if named := mmap.FaultAt(fault.Address); named != nil {
+			return fmt.Errorf("cpu: %w (was the file cut or replaced while in use, or is the disk failing?)", named)
+		}
+	}
+	return err
+}
 
 // Close stops the workers and frees all memory of the device; every handle
 // becomes invalid.

@@ -163,17 +163,35 @@ func (t *matMulTask) quantPart(s *workerScratch, w *weight, y []float32, lo, hi 
 		act = &t.d.act256
 	}
 	whole := (hi - lo) / pr
-	if whole > 0 {
-		t.panels(s, w, act, y[lo:], w.rows, w.panels[lo*rb:(lo+whole*pr)*rb], whole)
+	first := lo + whole*pr // of the last panel, where it is padded
+	if w.rowsIn == nil {
+		if whole > 0 {
+			t.panels(s, w, act, y[lo:], w.rows, w.panels[lo*rb:first*rb], whole)
+		}
+	} else {
+		for row := lo; row < first; row += pr {
+			t.panels(s, w, act, y[row:], w.rows, w.panel(s, row, pr), 1)
+		}
 	}
-	if lo+whole*pr < hi {
-		// The last panel is padded: its outputs beyond the matrix go nowhere.
-		first := lo + whole*pr
-		t.panels(s, w, act, s.column, pr, w.panels[first*rb:(first+pr)*rb], 1)
+	if first < hi {
+		// Its outputs beyond the matrix go nowhere.
+		t.panels(s, w, act, s.column, pr, w.panel(s, first, pr), 1)
 		for c := 0; c < t.rows; c++ {
 			copy(y[c*w.rows+first:c*w.rows+hi], s.column[c*pr:])
 		}
 	}
+}
+
+// panel returns one panel, packed now where the matrix stays mapped.
+func (w *weight) panel(s *workerScratch, row, pr int) []byte {
+	rb := w.dt.RowBytes(w.cols)
+	if w.rowsIn == nil {
+		return w.panels[row*rb : (row+pr)*rb]
+	}
+	n := min(pr, w.rows-row)
+	p := s.packed[:pr*rb]
+	w.qf.Pack(p, w.rowsIn[row*rb:(row+n)*rb], n, w.cols)
+	return p
 }
 
 // panels multiplies whole panels with all activation rows; y[c*ldy+r].

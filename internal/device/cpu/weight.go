@@ -12,13 +12,15 @@ import (
 )
 
 // weight is a matrix on the CPU. Block-quantised ones are packed in panels in
-// memory of the device; float ones stay where they are mapped.
+// memory of the device, or stay mapped and are packed panel by panel as they are
+// used (Options.Stream); float ones stay where they are mapped.
 type weight struct {
 	dt         tensor.DType
 	rows, cols int
 
 	qf     *kernel.QuantFormat
 	panels []byte // packed blocks
+	rowsIn []byte // instead of panels, where these are packed at each use: rows in file encoding
 	f32    []float32
 	u16    []uint16 // F16 or BF16
 
@@ -33,8 +35,9 @@ func (w *weight) Shape() (int, int)   { return w.rows, w.cols }
 func (w *weight) Bytes() int          { return w.rows * w.dt.RowBytes(w.cols) }
 
 // packPiece is how many bytes of a matrix one worker packs before it gives the
-// mapped pages behind them back (DESIGN, Memory and threads).
-const packPiece = 10 << 20
+// mapped pages behind them back: small enough that all workers have work in a
+// matrix of a few megabytes.
+const packPiece = 1 << 20
 
 // Load brings a matrix to the device.
 func (d *Device) Load(src device.RowSource) (device.Weight, error) {
@@ -142,12 +145,21 @@ func (d *Device) pack(w *weight) (device.Weight, error) {
 			s.column = make([]float32, pr*MaxRows)
 		}
 	}
+	mapped := w.src.Mapped()
+	if d.stream && mapped != nil {
+		for i := range d.scratch {
+			if s := &d.scratch[i]; len(s.packed) < pr*rb {
+				s.packed = make([]byte, pr*rb)
+			}
+		}
+		w.rowsIn = mapped
+		return w, nil
+	}
 	mem, err := d.newArena(padded * rb)
 	if err != nil {
 		return nil, err
 	}
 	w.mem, w.panels = mem, mem.Bytes()
-	mapped := w.src.Mapped()
 	t := &loadTask{w: w, step: max(pr, packPiece/rb/pr*pr), do: func(row, n int) error {
 		var from []byte
 		if mapped != nil {
@@ -186,10 +198,10 @@ func (t *loadTask) Part(_, part int) {
 func (t *loadTask) run(d *Device) error {
 	parts := (t.w.rows + t.step - 1) / t.step
 	t.errs = make([]error, parts)
-	d.pool.Begin()
+	d.Begin()
 	d.pool.Run(t, parts)
-	if err := d.pool.End(); err != nil {
-		return fmt.Errorf("cpu: %s: the file cannot be read (was it truncated while in use, or is the disk failing?): %w", t.w.src.Name(), err)
+	if err := d.End(); err != nil {
+		return fmt.Errorf("%s: %w", t.w.src.Name(), err)
 	}
 	for _, err := range t.errs {
 		if err != nil {
@@ -206,7 +218,7 @@ func (d *Device) FreeWeight(h device.Weight) {
 		d.freeArena(w.mem)
 		w.mem = nil
 	}
-	w.panels, w.f32, w.u16, w.table = nil, nil, nil, nil
+	w.panels, w.rowsIn, w.f32, w.u16, w.table = nil, nil, nil, nil, nil
 }
 
 // Embed decodes the table's rows named by ids.

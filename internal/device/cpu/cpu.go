@@ -6,12 +6,14 @@ package cpu
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"unsafe"
 
 	"github.com/cria-llm/cria/internal/device"
 	"github.com/cria-llm/cria/internal/device/cpu/kernel"
 	"github.com/cria-llm/cria/internal/sys/arena"
+	"github.com/cria-llm/cria/internal/sys/meminfo"
 	"github.com/cria-llm/cria/internal/sys/mmap"
 	"github.com/cria-llm/cria/internal/sys/par"
 )
@@ -86,6 +88,11 @@ func New(opt Options) (*Device, error) {
 	if n < 1 || n > par.MaxWorkers {
 		return nil, fmt.Errorf("cpu: %d workers asked for; 1 to %d are possible", n, par.MaxWorkers)
 	}
+	// One more than the workers, so that the collector and whoever else has work
+	// find a place while they compute (DESIGN, Memory and threads).
+	if runtime.GOMAXPROCS(0) < n+1 {
+		runtime.GOMAXPROCS(n + 1)
+	}
 	d := &Device{
 		pool:    par.New(n),
 		set:     set,
@@ -95,6 +102,17 @@ func New(opt Options) (*Device, error) {
 	}
 	d.mm.d, d.quant.d, d.rows.d, d.attn.d, d.storeKV.d = d, d, d, d, d
 	return d, nil
+}
+
+// memoryReserve is what a model must leave of the machine's memory: activations,
+// the beginning of a cache, and the rest of the system.
+const memoryReserve = 512 << 20
+
+// MustStream says whether block-quantised weights of so many bytes find no place
+// in memory now, so that Options.Stream is needed.
+func MustStream(bytes int64) bool {
+	m := meminfo.Read()
+	return m.Available != 0 && bytes > int64(m.Available)-memoryReserve
 }
 
 // Name returns the kernel set's name and the number of workers.

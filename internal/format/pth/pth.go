@@ -7,8 +7,6 @@ package pth
 import (
 	"bytes"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -80,19 +78,22 @@ func (f *File) read() error {
 // format_version 1; torch.load itself refuses versions above 10.
 const maxVersion = 10
 
-// checkEntries checks the archive's small records, and that it has no others.
-func (f *File) checkEntries() error {
-	for _, name := range slices.Sorted(maps.Keys(f.entries)) {
-		dir, _, _ := strings.Cut(name, "/")
-		switch {
-		case dir == "code" || name == "constants.pkl" || name == "model.json":
-			return ferr.New(ferr.Unsupported, f.Path(), "entry "+name, nil, "the file is a TorchScript program").WithHint(hintStateDict)
-		case dir == "data" || name == "data.pkl" || name == "version" || name == "byteorder":
-		case strings.HasPrefix(name, "."): // notes of newer versions, which change nothing in the others
-		default:
-			return ferr.New(ferr.Unsupported, f.Path(), "entry "+name, nil, "torch.save writes none of this name").WithHint("the file is newer than this program, or no checkpoint")
-		}
+// checkRecord refuses entries that torch.save does not write.
+func checkRecord(file, name string) error {
+	dir, _, _ := strings.Cut(name, "/")
+	switch {
+	case dir == "code" || name == "constants.pkl" || name == "model.json":
+		return ferr.New(ferr.Unsupported, file, "entry "+name, nil, "the file is a TorchScript program").WithHint(hintStateDict)
+	case dir == "data" || name == "data.pkl" || name == "version" || name == "byteorder":
+	case strings.HasPrefix(name, "."): // notes of newer versions, which change nothing in the others
+	default:
+		return ferr.New(ferr.Unsupported, file, "entry "+name, nil, "torch.save writes none of this name").WithHint("the file is newer than this program, or no checkpoint")
 	}
+	return nil
+}
+
+// checkEntries checks the archive's small records.
+func (f *File) checkEntries() error {
 	for _, name := range []string{"data.pkl", "version"} {
 		if f.entries[name] == nil {
 			return ferr.New(ferr.Malformed, f.Path(), "entry "+name, nil, "is missing: the archive is no PyTorch checkpoint")

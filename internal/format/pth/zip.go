@@ -185,6 +185,9 @@ func (z *zipReader) readEntry(i, at, end uint64) (e *entry, size uint64, err err
 	if err != nil {
 		return nil, 0, err
 	}
+	if err := checkRecord(z.file, name); err != nil {
+		return nil, 0, err
+	}
 	field := "entry " + name
 	switch flags, method, mode := le.Uint16(c[8:]), le.Uint16(c[10:]), le.Uint32(c[38:])>>16; {
 	case flags&flagEncrypted != 0:

@@ -17,7 +17,7 @@ func avx2Set() *Set {
 	s := genericSet()
 	s.Name = "avx2"
 	s.PanelRows = 8
-	s.Quant = genericQuant(8)
+	s.Quant = avx2Quant()
 	s.Limits = avx2Limits()
 	s.MatF32, s.MatF16, s.MatBF16 = avx2MatF32, avx2MatF16, avx2MatBF16
 	return s

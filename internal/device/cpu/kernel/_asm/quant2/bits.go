@@ -1,0 +1,146 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/attr"
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+func at(base Register, disp int) Mem { return Mem{Base: base, Disp: disp} }
+
+// shifted returns v with its dwords shifted left by n bits, or right by -n, in
+// a register of its own.
+func shifted(v VecVirtual, n int) VecVirtual {
+	s := YMM()
+	switch {
+	case n > 0:
+		VPSLLD(Imm(uint64(n)), v, s)
+	case n < 0:
+		VPSRLD(Imm(uint64(-n)), v, s)
+	default:
+		VMOVDQA(v, s)
+	}
+	return s
+}
+
+// bits loads a group, shifts it and keeps those bits of each byte that are in
+// mask.
+func bits(base Register, disp, shift int, mask byte) VecVirtual {
+	v := YMM()
+	if shift == 0 {
+		VMOVDQU(bytesOf(mask), v)
+		VPAND(at(base, disp), v, v)
+		return v
+	}
+	VMOVDQU(at(base, disp), v)
+	if shift > 0 {
+		VPSLLD(Imm(uint64(shift)), v, v)
+	} else {
+		VPSRLD(Imm(uint64(-shift)), v, v)
+	}
+	VPAND(bytesOf(mask), v, v)
+	return v
+}
+
+// nibblePairs gives 8 groups of nibbles: the lower ones of 4 groups of bytes,
+// and 16 elements further the upper ones.
+func nibblePairs(base Register, disp int, put put) {
+	for g := range 4 {
+		lo, hi := YMM(), YMM()
+		VMOVDQU(at(base, disp+32*g), hi)
+		VPAND(bytesOf(0x0f), hi, lo)
+		put(g, lo)
+		VPSRLD(Imm(4), hi, hi)
+		VPAND(bytesOf(0x0f), hi, hi)
+		put(g+4, hi)
+	}
+}
+
+// scaleBytes writes the four bytes of each dword of v as sub-scales j to j+3.
+func scaleBytes(v VecVirtual, s Register, j int) {
+	for i := range 4 {
+		b := YMM()
+		VPSHUFB(wordTwice(i), v, b)
+		VMOVDQU(b, at(s, 32*(j+i)))
+	}
+}
+
+// minBytes writes the four bytes of each dword of v as minima j to j+3.
+func minBytes(v VecVirtual, n Register, j int) {
+	for i := range 2 {
+		b := YMM()
+		VPSHUFB(wordPair(i), v, b)
+		VMOVDQU(b, at(n, 32*(j/2+i)))
+	}
+}
+
+// Constants of 32 bytes, 16 bytes twice.
+
+const none = 0x80 // a zero byte of VPSHUFB
+
+func bytesOf(v byte) Mem { return pattern(fmt.Sprintf("bytes%02x", v), func(int) byte { return v }) }
+
+func wordsOf(v byte) Mem {
+	return pattern(fmt.Sprintf("words%d", v), func(i int) byte { return v * byte(1-i%2) })
+}
+
+func dwordsOf(v byte) Mem {
+	return pattern(fmt.Sprintf("dwords%02x", v), func(i int) byte {
+		if i%4 == 0 {
+			return v
+		}
+		return 0
+	})
+}
+
+// repeatByte copies byte n of each dword over the dword.
+func repeatByte(n int) Mem {
+	return pattern(fmt.Sprintf("repeatByte%d", n), func(i int) byte { return byte(i&^3 + n) })
+}
+
+// wordTwice makes byte n of each dword both of its words.
+func wordTwice(n int) Mem {
+	return pattern(fmt.Sprintf("wordTwice%d", n), func(i int) byte { return [2]byte{byte(i&^3 + n), none}[i%2] })
+}
+
+// highTwice makes byte n of each dword the upper bytes of its words.
+func highTwice(n int) Mem {
+	return pattern(fmt.Sprintf("highTwice%d", n), func(i int) byte { return [2]byte{none, byte(i&^3 + n)}[i%2] })
+}
+
+// wordPair makes bytes 2*n and 2*n+1 of each dword its words.
+func wordPair(n int) Mem {
+	return pattern(fmt.Sprintf("wordPair%d", n), func(i int) byte { return [2]byte{byte(i&^3 + 2*n + i/2%2), none}[i%2] })
+}
+
+// fourBits selects bits 4*n to 4*n+3 in the four bytes of a dword.
+func fourBits(n int) Mem {
+	return pattern(fmt.Sprintf("fourBits%d", n), func(i int) byte { return 1 << (4*n + i%4) })
+}
+
+// iq4Table holds four bits of the values of IQ4_NL and IQ4_XS plus 128.
+func iq4Table(name string, shift int) Mem {
+	values := [16]int{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}
+	return pattern(name, func(i int) byte { return byte((values[i]+128)>>shift) & 15 })
+}
+
+var patterns = map[string]Mem{}
+
+func pattern(name string, at func(i int) byte) Mem {
+	if m, ok := patterns[name]; ok {
+		return m
+	}
+	m := GLOBL(name, attr.RODATA|attr.NOPTR)
+	for i := 0; i < 32; i += 8 {
+		var v uint64
+		for b := range 8 {
+			v |= uint64(at((i+b)%16)) << (8 * b)
+		}
+		DATA(i, U64(v))
+	}
+	patterns[name] = m
+	return m
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// panel256 walks a panel of a type with blocks of 256.
+func (k *tile) panel256() {
+	// What is needed once per block lives on the stack.
+	slot := func(from Mem) Mem {
+		m := AllocLocal(8)
+		MOVQ(load(from), m)
+		return m
+	}
+	left, xs := slot(argNB()), slot(argXS())
+	var d, m Mem
+	var s, n Register
+	if k.t == nil {
+		d = slot(argD())
+		if k.minima {
+			m = slot(argM())
+		}
+		s, n = load(argS()), load(argN())
+	} else {
+		s, n = GP64(), GP64()
+	}
+	Label("block")
+	var q, high Register = k.p, nil
+	if k.t != nil {
+		LEAQ(at(k.scratch, k.subAt()), s)
+		LEAQ(at(k.scratch, k.subMinAt()), n)
+		k.t.subScales(k.p, s, n)
+		q = GP64()
+		LEAQ(at(k.p, k.t.start), q)
+		if k.t.highStart != 0 {
+			high = GP64()
+			LEAQ(at(k.p, k.t.highStart), high)
+		}
+	}
+	for _, v := range k.isum {
+		VPXOR(v, v, v)
+	}
+	loaders, loops := []loader{unpacked(k.class)}, 8
+	if k.t != nil {
+		loaders, loops = k.t.load, k.t.loops
+		fetch(k.p, k.t.start)
+	}
+	count := GP64()
+	MOVQ(U32(uint32(loops)), count)
+	Label("step")
+	if k.t != nil {
+		fetch(q, k.t.stride)
+	}
+	for _, load := range loaders {
+		k.dot(load, q, high, k.sub, k.subScale(s), func(c int, v VecVirtual) { VPADDD(v, k.isum[c], k.isum[c]) })
+		ADDQ(Imm(32), k.x)
+		ADDQ(imm(32/k.sub*32), s)
+	}
+	if k.t != nil {
+		k.t.advance(q, high)
+	} else {
+		ADDQ(U32(uint32(256*k.planes())), k.p)
+	}
+	DECQ(count)
+	JNZ(LabelRef("step"))
+	k.finish256(xs, d, m, n)
+	if k.t != nil {
+		ADDQ(U32(uint32(k.t.bytes*rows)), k.p)
+	} else {
+		ADDQ(imm(256/k.sub*16), n)
+		ADDQ(Imm(32), d)
+		if k.minima {
+			ADDQ(Imm(32), m)
+		}
+	}
+	ADDQ(Imm(4), k.xd)
+	ADDQ(Imm(64), xs)
+	DECQ(left)
+	JNZ(LabelRef("block"))
+}
+
+// subScale gives sub-scale j of the step whose first one s points to; the
+// upper plane's is sixteen times as large.
+func (k *tile) subScale(s Register) func(j, plane int) Op {
+	return func(j, plane int) Op {
+		if plane == 0 {
+			return at(s, 32*j)
+		}
+		v := YMM()
+		VMOVDQU(at(s, 32*j), v)
+		VPSLLW(Imm(4), v, v)
+		return v
+	}
+}
+
+// finish256 scales the block's integer sums and adds them to the outputs.
+func (k *tile) finish256(xs, d, m Mem, n Register) {
+	// Sums of activations to pairs of words, each with its sub-minimum.
+	sum, stride := load(xs), GP64()
+	if k.cols > 1 {
+		MOVQ(load(argNB()), stride)
+		SHLQ(Imm(6), stride)
+	}
+	order := []int{0, 1, 4, 5, 2, 3, 6, 7}
+	if k.sub == 32 {
+		order = []int{0, 4, 1, 5}
+	}
+	for c := range k.cols {
+		v := YMM()
+		VMOVDQU(at(sum, 0), v)
+		if k.sub == 32 {
+			VPHADDD(at(sum, 32), v, v)
+			VPACKSSDW(v, v, v)
+		} else {
+			VPACKSSDW(at(sum, 32), v, v)
+		}
+		VMOVDQU(v, at(k.scratch, k.pairsAt(c)))
+		if c < k.cols-1 {
+			ADDQ(stride, sum)
+		}
+	}
+	var scale, min Op
+	if k.t != nil {
+		r := YMM()
+		VCVTPH2PS(at(k.p, 0), r)
+		scale = r
+		if k.minima {
+			r := YMM()
+			VCVTPH2PS(at(k.p, 2*rows), r)
+			min = r
+		}
+	} else {
+		scale = at(load(d), 0)
+		if k.minima {
+			min = at(load(m), 0)
+		}
+	}
+	for c, isum := range k.isum {
+		imin := YMM()
+		for i, o := range order {
+			v := imin
+			if i > 0 {
+				v = YMM()
+			}
+			VPBROADCASTD(at(k.scratch, k.pairsAt(c)+4*o), v)
+			VPMADDWD(at(n, 32*i), v, v)
+			if i > 0 {
+				VPADDD(v, imin, imin)
+			}
+		}
+		if k.bias != 0 {
+			VPSUBD(imin, isum, isum)
+		}
+		dx, f := YMM(), YMM()
+		VBROADCASTSS(column(k.xd, k.d1, k.d3, c, 0), dx)
+		VMULPS(scale, dx, f)
+		VCVTDQ2PS(isum, isum)
+		y := YMM()
+		VMOVUPS(k.y[c], y)
+		VFMADD231PS(f, isum, y)
+		if k.minima {
+			VCVTDQ2PS(imin, imin)
+			VMULPS(min, dx, dx)
+			VFNMADD231PS(dx, imin, y)
+		}
+		VMOVUPS(y, k.y[c])
+	}
+}

@@ -1,0 +1,314 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// class is what a matrix kernel needs to know of a type; types of one class
+// share one.
+type class struct {
+	name  string
+	elems int // elements per block: 32 or 256
+	sub   int // elements per sub-scale inside a block of 256
+
+	// bits is the width of the unsigned bytes. Activations may be -128, so a
+	// word of VPMADDUBSW is up to 2*128*(2^bits-1) large.
+	bits int
+
+	bias   uint64 // log2 of what is added to values, 0 for none
+	minima bool
+}
+
+var (
+	class4   = &class{name: "4", elems: 32, bits: 4, bias: 3}
+	class4m  = &class{name: "4m", elems: 32, bits: 4, minima: true}
+	class5   = &class{name: "5", elems: 32, bits: 5, bias: 4}
+	class5m  = &class{name: "5m", elems: 32, bits: 5, minima: true}
+	class8   = &class{name: "8", elems: 32, bits: 8, bias: 7}
+	classK2m = &class{name: "K2m", elems: 256, sub: 16, bits: 2, minima: true}
+	classK3  = &class{name: "K3", elems: 256, sub: 16, bits: 3, bias: 2}
+	classK4m = &class{name: "K4m", elems: 256, sub: 32, bits: 4, minima: true}
+	classK5m = &class{name: "K5m", elems: 256, sub: 32, bits: 5, minima: true}
+	classK6  = &class{name: "K6", elems: 256, sub: 16, bits: 6, bias: 5}
+	classK8  = &class{name: "K8", elems: 256, sub: 32, bits: 8, bias: 7}
+)
+
+var classes = []*class{class4, class4m, class5, class5m, class8, classK2m, classK3, classK4m, classK5m, classK6, classK8}
+
+// planes is the number of registers that hold a group: two planes of 4 bits,
+// the lower first, where bytes of 8 bits would overflow.
+func (c *class) planes() int {
+	if c.bits == 8 {
+		return 2
+	}
+	return 1
+}
+
+// fold is how many groups can be added up in words.
+func (c *class) fold() int {
+	bits := c.bits / c.planes()
+	return min(8, (1<<15-1)/(2*128*(1<<bits-1)))
+}
+
+// rows is the number of rows of a panel: one ymm of 32-bit lanes. Offsets into
+// a panel's block are given in multiples of it, since n bytes per row come to
+// n*rows; package kernel's layouts list what lies there.
+const rows = 8
+
+type quantType struct {
+	*class
+	name  string // as package tensor names it
+	hot   bool   // has kernels that work on packed panels
+	bytes int    // bytes per block and row
+
+	// scales writes the sub-scales of the block at p to s, twice as words in a
+	// vector of 8 dwords each, and its minima to n, two as words in a dword.
+	// What a bias takes away goes to n without its help.
+	scales func(p, s, n Register)
+
+	// load gives the next 32 elements in groups of 4, in any order within a
+	// sub-block. There are loops times len(load) such steps in a block; q
+	// begins start bytes into the block and advances by stride bytes per loop,
+	// high, which is nil where stride is all, likewise.
+	loops, start, stride  int
+	highStart, highStride int
+	load                  []loader
+}
+
+// put takes group g of a step, one register per plane.
+type put func(g int, planes ...VecVirtual)
+
+type loader func(p, q, high Register, put put)
+
+var types = []*quantType{
+	typeQ4_0(), typeQ4_1(), typeQ5_0(), typeQ5_1(), typeQ8_0(), typeIQ4NL(),
+	typeQ2K(), typeQ3K(), typeQ4K(), typeQ5K(), typeQ6K(), typeIQ4XS(),
+}
+
+func typeNamed(name string) *quantType {
+	for _, t := range types {
+		if t.name == name {
+			return t
+		}
+	}
+	return nil
+}
+
+func typeQ4_0() *quantType {
+	return &quantType{class: class4, name: "Q4_0", hot: true, bytes: 18, loops: 1,
+		load: []loader{func(p, _, _ Register, put put) { nibblePairs(p, 2*rows, put) }},
+	}
+}
+
+func typeQ4_1() *quantType {
+	return &quantType{class: class4m, name: "Q4_1", bytes: 20, loops: 1,
+		load: []loader{func(p, _, _ Register, put put) { nibblePairs(p, 4*rows, put) }},
+	}
+}
+
+func typeQ5_0() *quantType {
+	return &quantType{class: class5, name: "Q5_0", bytes: 22, loops: 1, load: []loader{fiveBits(2 * rows)}}
+}
+
+func typeQ5_1() *quantType {
+	return &quantType{class: class5m, name: "Q5_1", bytes: 24, loops: 1, load: []loader{fiveBits(4 * rows)}}
+}
+
+// fiveBits is for 32 fifth bits per row at high, then nibbles.
+func fiveBits(high int) loader {
+	return func(p, _, _ Register, put put) {
+		h := YMM()
+		VMOVDQU(at(p, high), h)
+		nibblePairs(p, high+4*rows, func(g int, w ...VecVirtual) {
+			// Byte g/2 of each row to all four bytes, then one bit of it each.
+			b := YMM()
+			VPSHUFB(repeatByte(g/2), h, b)
+			VPAND(fourBits(g%2), b, b)
+			VPCMPEQB(fourBits(g%2), b, b)
+			VPAND(bytesOf(0x10), b, b)
+			VPOR(b, w[0], w[0])
+			put(g, w[0])
+		})
+	}
+}
+
+func typeQ8_0() *quantType {
+	return &quantType{class: class8, name: "Q8_0", hot: true, bytes: 34, loops: 1,
+		load: []loader{func(p, _, _ Register, put put) {
+			for g := range 8 {
+				v, lo, hi := YMM(), YMM(), YMM()
+				VMOVDQU(at(p, 2*rows+32*g), v)
+				VPAND(bytesOf(0x0f), v, lo)
+				VPSRLW(Imm(4), v, hi)
+				VPAND(bytesOf(0x0f), hi, hi)
+				VPXOR(bytesOf(0x08), hi, hi) // plus 128
+				put(g, lo, hi)
+			}
+		}},
+	}
+}
+
+func typeIQ4NL() *quantType {
+	return &quantType{class: class8, name: "IQ4_NL", bytes: 18, loops: 1,
+		load: []loader{func(p, _, _ Register, put put) { iq4(p, 2*rows, put) }},
+	}
+}
+
+func typeIQ4XS() *quantType {
+	return &quantType{class: classK8, name: "IQ4_XS", bytes: 136, loops: 8, start: 8 * rows, stride: 16 * rows,
+		scales: func(p, s, _ Register) {
+			l, h := YMM(), YMM()
+			VMOVDQU(at(p, 4*rows), l)
+			VPMOVZXWD(at(p, 2*rows), h)
+			for j := range 8 {
+				v, b := YMM(), shifted(h, 4-2*j)
+				VPAND(dwordsOf(0x30), b, b)
+				VPSRLD(Imm(uint64(4*j)), l, v)
+				VPAND(dwordsOf(0x0f), v, v)
+				VPOR(b, v, v)
+				VPSLLD(Imm(16), v, b)
+				VPOR(b, v, v)
+				VPSUBW(wordsOf(32), v, v)
+				VMOVDQU(v, at(s, 32*j))
+			}
+		},
+		load: []loader{func(_, q, _ Register, put put) { iq4(q, 0, put) }},
+	}
+}
+
+// iq4 looks up 32 values of IQ4_NL or IQ4_XS, plus 128, by nibbles.
+func iq4(base Register, disp int, put put) {
+	nibblePairs(base, disp, func(g int, w ...VecVirtual) {
+		lo, hi := YMM(), YMM()
+		VMOVDQU(iq4Table("iq4Low", 0), lo)
+		VPSHUFB(w[0], lo, lo)
+		VMOVDQU(iq4Table("iq4High", 4), hi)
+		VPSHUFB(w[0], hi, hi)
+		put(g, lo, hi)
+	})
+}
+
+func typeQ2K() *quantType {
+	t := &quantType{class: classK2m, name: "Q2_K", bytes: 84, loops: 2, start: 20 * rows, stride: 32 * rows,
+		scales: func(p, s, n Register) {
+			for i := range 4 {
+				v, hi := YMM(), YMM()
+				VMOVDQU(at(p, (4+4*i)*rows), v)
+				VPSRLD(Imm(4), v, hi)
+				VPAND(bytesOf(0x0f), v, v)
+				VPAND(bytesOf(0x0f), hi, hi)
+				scaleBytes(v, s, 4*i)
+				minBytes(hi, n, 4*i)
+			}
+		},
+	}
+	for e := range 4 {
+		t.load = append(t.load, func(_, q, _ Register, put put) {
+			for g := range 8 {
+				put(g, bits(q, 32*g, -2*e, 0x03))
+			}
+		})
+	}
+	return t
+}
+
+func typeQ3K() *quantType {
+	t := &quantType{class: classK3, name: "Q3_K", bytes: 110, loops: 1, start: 46 * rows, scales: scalesQ3K}
+	for e := range 8 {
+		t.load = append(t.load, func(p, q, _ Register, put put) {
+			for g := range 8 {
+				v := bits(q, e/4*32*rows+32*g, -(2 * (e % 4)), 0x03)
+				VPOR(bits(p, 14*rows+32*g, 2-e, 0x04), v, v)
+				put(g, v)
+			}
+		})
+	}
+	return t
+}
+
+// scalesQ3K expands sixteen 6-bit scales minus 32 from 12 bytes.
+func scalesQ3K(p, s, _ Register) {
+	high := YMM()
+	VMOVDQU(at(p, 10*rows), high)
+	for i := range 4 {
+		v, b := bits(p, (2+4*(i%2))*rows, -(i/2*4), 0x0f), shifted(high, 4-2*i)
+		VPAND(bytesOf(0x30), b, b)
+		VPOR(b, v, v)
+		for j := range 4 {
+			w := YMM()
+			VPSHUFB(wordTwice(j), v, w)
+			VPSUBW(wordsOf(32), w, w)
+			VMOVDQU(w, at(s, 32*(4*i+j)))
+		}
+	}
+}
+
+// scalesK4 expands the eight 6-bit scales and minima of Q4_K and Q5_K.
+func scalesK4(p, s, n Register) {
+	put := func(field, rest int, write func(v VecVirtual, base Register, j int), base Register) {
+		write(bits(p, field, 0, 0x3f), base, 0)
+		v := bits(p, 12*rows, rest, 0x0f)
+		VPOR(bits(p, field, -2, 0x30), v, v)
+		write(v, base, 4)
+	}
+	put(4*rows, 0, scaleBytes, s)
+	put(8*rows, -4, minBytes, n)
+}
+
+func typeQ4K() *quantType {
+	half := func(shift int) loader {
+		return func(_, q, _ Register, put put) {
+			for g := range 8 {
+				put(g, bits(q, 32*g, shift, 0x0f))
+			}
+		}
+	}
+	return &quantType{class: classK4m, name: "Q4_K", hot: true, bytes: 144, loops: 4, start: 16 * rows, stride: 32 * rows,
+		scales: scalesK4,
+		load:   []loader{half(0), half(-4)},
+	}
+}
+
+func typeQ5K() *quantType {
+	t := &quantType{class: classK5m, name: "Q5_K", bytes: 176, loops: 1, start: 48 * rows, scales: scalesK4}
+	for e := range 8 {
+		t.load = append(t.load, func(p, q, _ Register, put put) {
+			for g := range 8 {
+				v := bits(q, e/2*32*rows+32*g, -(e % 2 * 4), 0x0f)
+				VPOR(bits(p, 16*rows+32*g, 4-e, 0x10), v, v)
+				put(g, v)
+			}
+		})
+	}
+	return t
+}
+
+func typeQ6K() *quantType {
+	t := &quantType{class: classK6, name: "Q6_K", hot: true, bytes: 210, loops: 2, start: 82 * rows, stride: 64 * rows,
+		highStart: 18 * rows, highStride: 32 * rows,
+		scales: func(p, s, _ Register) {
+			for i := range 4 {
+				v := YMM()
+				VMOVDQU(at(p, (2+4*i)*rows), v)
+				for j := range 4 {
+					w := YMM()
+					VPSHUFB(highTwice(j), v, w)
+					VPSRAW(Imm(8), w, w)
+					VMOVDQU(w, at(s, 32*(4*i+j)))
+				}
+			}
+		},
+	}
+	for e := range 4 {
+		t.load = append(t.load, func(_, q, high Register, put put) {
+			for g := range 8 {
+				v := bits(q, 32*(g+8*(e%2)), -(e / 2 * 4), 0x0f)
+				VPOR(bits(high, 32*g, 4-2*e, 0x30), v, v)
+				put(g, v)
+			}
+		})
+	}
+	return t
+}

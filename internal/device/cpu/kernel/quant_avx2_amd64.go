@@ -1,0 +1,106 @@
+//go:build amd64 && !purego
+
+package kernel
+
+import "github.com/cria-llm/cria/internal/tensor"
+
+// avx2Quant is every block-quantised type on AVX2, on panels of 8 rows.
+//
+// Its Unpacked holds unsigned bytes in Q, the value plus the type's bias, as
+// VPMADDUBSW multiplies them; those of 8 bits as two planes of 4 bits, 32 bytes
+// of the lower and 32 of the upper bits in turns. S holds sub-scales twice as
+// words of a dword. N holds two sub-minima as words of a dword, or two
+// sub-scales times the bias where the type has one.
+func avx2Quant() map[tensor.DType]*QuantFormat {
+	formats := genericQuant(8)
+	for dt, f := range formats {
+		f.Unpack = avx2Unpack(dt)
+		f.Mat = avx2Mat(dt)
+		f.Vec, f.Small = nil, nil
+		if avx2Vecs[dt] != nil {
+			f.Small = avx2Small(dt)
+			f.MaxSmall = 8
+			f.Vec = func(y []float32, panels []byte, npanels int, a *Act, row int) {
+				f.Small(y, 0, panels, npanels, a, row, 1)
+			}
+		}
+	}
+	return formats
+}
+
+func avx2Unpack(dt tensor.DType) func(u *Unpacked, panel []byte, k int) {
+	t := avx2Types[dt]
+	size, elems := 8*dt.BlockBytes(), dt.BlockElems()
+	return func(u *Unpacked, panel []byte, k int) {
+		u.Grow(k*t.planes, 8)
+		u.K = k
+		nb := k / elems
+		if nb == 0 {
+			return
+		}
+		panel = panel[:nb*size]
+		t.unpack(&u.Q[0], &u.D[0], &u.M[0], &u.S[0], &u.N[0], &panel[0], nb)
+	}
+}
+
+// avx2Tile is the number of columns of the first of the tiles that cols columns
+// are cut into, as even as can be.
+func avx2Tile(cols int) int {
+	tiles := (cols + avx2TileCols - 1) / avx2TileCols
+	return (cols + tiles - 1) / tiles
+}
+
+func avx2Mat(dt tensor.DType) func(y []float32, ldy int, u *Unpacked, a *Act, row0, cols int) {
+	kernels := avx2Mats[avx2Types[dt].class]
+	elems := dt.BlockElems()
+	return func(y []float32, ldy int, u *Unpacked, a *Act, row0, cols int) {
+		nb := a.K / elems
+		if a.K > u.K {
+			panic("kernel: activations are longer than the unpacked panel")
+		}
+		for c := 0; c < cols; {
+			n := avx2Tile(cols - c)
+			out := y[c*ldy : (c+n-1)*ldy+8]
+			if nb == 0 {
+				for i := range n {
+					clear(out[i*ldy : i*ldy+8])
+				}
+			} else {
+				xq, xd, xs := a.rows(row0+c, n, elems)
+				kernels[n](&out[0], ldy, xq, xd, xs, nb, &u.Q[0], &u.D[0], &u.M[0], &u.S[0], &u.N[0])
+			}
+			c += n
+		}
+	}
+}
+
+// avx2Small multiplies packed panels with a few columns: a panel with all of
+// them before the next, so that it is read from memory once.
+func avx2Small(dt tensor.DType) func(y []float32, ldy int, panels []byte, npanels int, a *Act, row0, cols int) {
+	kernels := avx2Vecs[dt]
+	elems := dt.BlockElems()
+	return func(y []float32, ldy int, panels []byte, npanels int, a *Act, row0, cols int) {
+		if npanels == 0 || a.K == 0 {
+			for c := range cols {
+				clear(y[c*ldy : c*ldy+8*npanels])
+			}
+			return
+		}
+		size, nb := 8*dt.RowBytes(a.K), a.K/elems
+		panels = panels[:npanels*size]
+		y = y[:(cols-1)*ldy+8*npanels]
+		if cols <= avx2TileCols {
+			xq, xd, xs := a.rows(row0, cols, elems)
+			kernels[cols](&y[0], ldy, xq, xd, xs, nb, &panels[0], npanels)
+			return
+		}
+		for p := range npanels {
+			for c := 0; c < cols; {
+				n := avx2Tile(cols - c)
+				xq, xd, xs := a.rows(row0+c, n, elems)
+				kernels[n](&y[c*ldy+8*p], ldy, xq, xd, xs, nb, &panels[p*size], 1)
+				c += n
+			}
+		}
+	}
+}

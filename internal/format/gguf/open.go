@@ -125,4 +125,3 @@ func checkPart(path string, p *part, key string, want uint64) error {
 	}
 	return nil
 }
-

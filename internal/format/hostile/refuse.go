@@ -1,0 +1,94 @@
+package hostile
+
+import (
+	"bufio"
+	"bytes"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What a refusal may cost at most (SECURITY.md, "Refuse").
+const (
+	MaxTime = time.Second
+	MaxRSS  = 64 << 20
+)
+
+// Refuse writes a case and opens it, and fails the test unless the error names
+// file, field and value, in time and without memory growing. open must release
+// what it opened where there is no error.
+func Refuse(t *testing.T, c *Case, open func(path string) error) {
+	t.Helper()
+	dir := t.TempDir()
+	path, err := c.Write(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var took time.Duration
+	growth := rssGrowth(func() {
+		begin := time.Now()
+		err = open(path)
+		took = time.Since(begin)
+	})
+	if err == nil {
+		t.Fatalf("%s was accepted", c.Name)
+	}
+	text := err.Error()
+	for _, want := range []string{dir, c.Field, c.Value} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the refusal does not name %q: %s", want, text)
+		}
+	}
+	if len(text) > 1000 {
+		t.Errorf("the refusal has %d bytes: %.200s…", len(text), text)
+	}
+	if took > MaxTime {
+		t.Errorf("the refusal took %v", took)
+	}
+	if growth > MaxRSS {
+		t.Errorf("resident memory grew by %d MiB", growth>>20)
+	}
+}
+
+// rssGrowth runs fn and returns by how much the process's resident memory was
+// higher during it than before. Where the system does not tell, it is the number
+// of bytes that were allocated.
+func rssGrowth(fn func()) int64 {
+	debug.FreeOSMemory() // or fn would fill memory that is resident already
+	// 5 resets the peak (man 5 proc, clear_refs).
+	before, ok := int64(0), os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) == nil
+	if ok {
+		before, ok = status("VmHWM:")
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	allocated := m.TotalAlloc
+	fn()
+	if ok {
+		if after, ok := status("VmHWM:"); ok {
+			return after - before
+		}
+	}
+	runtime.ReadMemStats(&m)
+	return int64(m.TotalAlloc - allocated)
+}
+
+// status returns a number of the kernel's status of this process, in bytes.
+func status(name string) (int64, bool) {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, false
+	}
+	for s := bufio.NewScanner(bytes.NewReader(text)); s.Scan(); {
+		f := strings.Fields(s.Text())
+		if len(f) == 3 && f[0] == name && f[2] == "kB" {
+			n, err := strconv.ParseInt(f[1], 10, 53)
+			return n << 10, err == nil
+		}
+	}
+	return 0, false
+}

@@ -86,6 +86,12 @@ func genericAdd(y, x []float32) {
 	}
 }
 
+func genericScale(y, x []float32, scale float32) {
+	for i := range y {
+		y[i] = x[i] * scale
+	}
+}
+
 func genericSwiGLU(y, g, u []float32) {
 	for i := range y {
 		y[i] = g[i] / (1 + exp32(-g[i])) * u[i]

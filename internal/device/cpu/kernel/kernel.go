@@ -181,6 +181,8 @@ type Set struct {
 	RMSNorm func(y, x, g []float32, eps float32)
 	// Add: y += x.
 	Add func(y, x []float32)
+	// Scale: y = x*scale. y may be x.
+	Scale func(y, x []float32, scale float32)
 	// SwiGLU: y = silu(g) * u = g/(1+exp(-g)) * u. y may alias g or u.
 	SwiGLU func(y, g, u []float32)
 	// RoPE rotates interleaved pairs (x[2i], x[2i+1]) of each head of h

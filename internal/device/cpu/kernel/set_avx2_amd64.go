@@ -20,5 +20,6 @@ func avx2Set() *Set {
 	s.Quant = avx2Quant()
 	s.Limits = avx2Limits()
 	s.MatF32, s.MatF16, s.MatBF16 = avx2MatF32, avx2MatF16, avx2MatBF16
+	s.useAVX2()
 	return s
 }

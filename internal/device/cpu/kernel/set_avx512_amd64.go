@@ -18,5 +18,6 @@ func avx512Set() *Set {
 	s.Quant = avx512Quant()
 	s.Limits = avx512Limits()
 	s.MatF32, s.MatF16, s.MatBF16 = avx512MatF32, avx512MatF16, avx512MatBF16
+	s.useAVX2()
 	return s
 }

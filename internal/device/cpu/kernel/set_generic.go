@@ -14,6 +14,7 @@ func genericSet() *Set {
 		MatBF16:        genericMatBF16,
 		RMSNorm:        genericRMSNorm,
 		Add:            genericAdd,
+		Scale:          genericScale,
 		SwiGLU:         genericSwiGLU,
 		RoPE:           genericRoPE,
 		Exp:            genericExp,

@@ -186,7 +186,7 @@ func (c *cursor) array(field string, depth int) (any, error) {
 	case typeString:
 		return c.strings(field, n)
 	case typeArray:
-		var nested Nested // grows with what is read
+		nested := Nested{} // grows with what is read
 		for range n {
 			v, err := c.array(field, depth+1)
 			if err != nil {

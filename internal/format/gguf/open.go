@@ -86,6 +86,9 @@ func (f *File) openSet(count uint64) (first *part, err error) {
 	if n, _ := strconv.ParseUint(match[3], 10, 64); n != count {
 		return nil, ferr.New(ferr.Malformed, f.path, keySplitCount, count, "the file's name says %d parts", n)
 	}
+	if i, _ := strconv.ParseUint(match[2], 10, 64); i < 1 || i > count { // also where count is 0
+		return nil, ferr.New(ferr.Malformed, f.path, keySplitCount, count, "the file's name says part %d", i)
+	}
 	if err := f.Close(); err != nil {
 		return nil, err
 	}

@@ -124,11 +124,15 @@ func (p *part) readAlignment(c *cursor) error {
 	if !ok {
 		return c.malformed(keyAlignment, nil, "it has type %s; uint32 is expected", TypeName(p.kvs[i].Value))
 	}
-	if v < minAlignment || v > maxAlignment || v&(v-1) != 0 {
+	if !validAlignment(v) {
 		return c.malformed(keyAlignment, v, "a power of two from %d to %d is expected", minAlignment, maxAlignment)
 	}
 	p.alignment = int(v)
 	return nil
+}
+
+func validAlignment(v uint32) bool {
+	return v >= minAlignment && v <= maxAlignment && v&(v-1) == 0
 }
 
 // info is a tensor's entry in the header, checked as far as it can be alone.
@@ -220,14 +224,17 @@ func (p *part) place(c *cursor, m *mmap.File, infos []info) error {
 		case t.offset > uint64(len(data)) || t.size > uint64(len(data))-t.offset:
 			return c.malformed(t.field()+": offset", t.offset, "the tensor has %d bytes, the data section %d", t.size, len(data)).WithHint(hintDamaged)
 		}
-		p.tensors = append(p.tensors, view.Mapped(m, t.name, t.typ, t.dims, data[t.offset:t.offset+t.size:t.offset+t.size]))
 	}
-	slices.SortFunc(infos, func(a, b info) int { return cmp.Compare(a.offset, b.offset) })
-	for i := 1; i < len(infos); i++ {
-		a, b := &infos[i-1], &infos[i]
+	sorted := slices.SortedFunc(slices.Values(infos), func(a, b info) int { return cmp.Compare(a.offset, b.offset) })
+	for i := 1; i < len(sorted); i++ {
+		a, b := &sorted[i-1], &sorted[i]
 		if a.offset+a.size > b.offset {
 			return c.malformed(b.field()+": offset", b.offset, "it overlaps tensor %s, which ends at %d", a.name, a.offset+a.size)
 		}
+	}
+	p.tensors = make([]*view.Tensor, len(infos))
+	for i, t := range infos {
+		p.tensors[i] = view.Mapped(m, t.name, t.typ, t.dims, data[t.offset:t.offset+t.size:t.offset+t.size])
 	}
 	return nil
 }

@@ -19,21 +19,20 @@ const (
 // Limits on what a file may claim. Real files stay far below: a 70B model has
 // 723 tensors and about 30 keys, the longest vocabularies 256k entries.
 const (
-	maxTensors      = 1 << 17
-	maxKeys         = 1 << 16
-	maxKeyBytes     = 1<<16 - 1 // the specification's
-	maxNameBytes    = 256       // the specification says 64
-	maxStringBytes  = 16 << 20  // a refused chat template must still be readable
-	maxElements     = 1 << 24   // of all arrays together
-	maxDepth        = 4
-	maxDims         = 4
-	minAlignment    = 8
-	maxAlignment    = 2 << 20
-	minKVBytes      = 8 + 1 + 4 + 1         // length, key, type, value
-	minTensorBytes  = 8 + 1 + 4 + 8 + 4 + 8 // length, name, n_dims, one dimension, type, offset
-	minArrayBytes   = 4 + 8                 // type, length
-	stringLenBytes  = 8
-	fixedHeaderSize = 4 + 4 + 8 + 8
+	maxTensors     = 1 << 16
+	maxKeys        = 1 << 16
+	maxKeyBytes    = 1<<16 - 1 // the specification's
+	maxNameBytes   = 256       // the specification says 64
+	maxStringBytes = 16 << 20  // a refused chat template must still be readable
+	maxElements    = 1 << 24   // of all arrays together
+	maxDepth       = 4
+	maxDims        = 4
+	minAlignment   = 8
+	maxAlignment   = 2 << 20
+	minKVBytes     = 8 + 1 + 4 + 1         // length, key, type, value
+	minTensorBytes = 8 + 1 + 4 + 8 + 4 + 8 // length, name, n_dims, one dimension, type, offset
+	minArrayBytes  = 4 + 8                 // type, length
+	stringLenBytes = 8
 )
 
 // valueType is GGUF's number for the type of a metadata value.

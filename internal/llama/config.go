@@ -113,15 +113,21 @@ func (c *Config) MaxContext() int {
 	return int(float64(c.MaxSeqLen) * c.RopeScale.Factor)
 }
 
-// InvFreq returns the inverse frequencies of the rotary pairs, HeadDim/2 of
-// them, for a context of that many positions; only dynamic scaling looks at the
-// context. Each step is rounded to f32 as PyTorch rounds it.
-func (c *Config) InvFreq(positions int) []float32 {
-	base := c.RopeTheta
-	if c.RopeScale.Kind == RopeDynamic && positions > c.MaxSeqLen {
-		f, d := c.RopeScale.Factor, float64(c.HeadDim)
-		base *= math.Pow(f*float64(positions)/float64(c.MaxSeqLen)-(f-1), d/(d-2))
+// RopeBase returns the rotary base for a context of that many positions; only
+// dynamic scaling looks at the context.
+func (c *Config) RopeBase(positions int) float64 {
+	if c.RopeScale.Kind != RopeDynamic || positions <= c.MaxSeqLen {
+		return c.RopeTheta
 	}
+	f, d := c.RopeScale.Factor, float64(c.HeadDim)
+	return c.RopeTheta * math.Pow(f*float64(positions)/float64(c.MaxSeqLen)-(f-1), d/(d-2))
+}
+
+// InvFreq returns the inverse frequencies of the rotary pairs, HeadDim/2 of
+// them, for a context of that many positions. Each step is rounded to f32 as
+// PyTorch rounds it.
+func (c *Config) InvFreq(positions int) []float32 {
+	base := c.RopeBase(positions)
 	inv := make([]float32, c.HeadDim/2)
 	for i := range inv {
 		exponent := float32(2*i) / float32(c.HeadDim)

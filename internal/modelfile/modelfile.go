@@ -127,3 +127,15 @@ func (m *Model) add(p place, sourceName, file string, src device.RowSource) {
 	m.entries = append(m.entries, e)
 	m.byName[e.info.Name] = e
 }
+
+// QuantBytes is how much of the model a device packs into memory of its own: its
+// block-quantised matrices, where each is used.
+func (m *Model) QuantBytes() int64 {
+	var n int64
+	for _, e := range m.entries {
+		if e.info.Type.IsQuant() && (e.kind != kindEmbed || m.Config.TiedEmbeddings) {
+			n += e.info.Bytes
+		}
+	}
+	return n
+}

@@ -1,0 +1,205 @@
+package modelfile_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cria-llm/cria/internal/device"
+	"github.com/cria-llm/cria/internal/llama"
+	"github.com/cria-llm/cria/internal/modelfile"
+	"github.com/cria-llm/cria/internal/quant"
+	"github.com/cria-llm/cria/internal/tensor"
+)
+
+// grouped is a small shape with grouped heads, sizes that all block types fit,
+// and a head dimension that is not dim/heads.
+var grouped = llama.Config{
+	Dim: 256, NLayers: 2, NHeads: 4, NKVHeads: 2, HeadDim: 128, HiddenDim: 512, VocabSize: 300, MaxSeqLen: 128, NormEps: 1e-5, RopeTheta: 10000,
+}
+
+func open(t testing.TB, path string, opt modelfile.OpenOptions) *modelfile.Model {
+	t.Helper()
+	m, err := modelfile.Open(path, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return m
+}
+
+// rawOf reads a tensor whole, in file encoding.
+func rawOf(t testing.TB, src device.RowSource) []byte {
+	t.Helper()
+	rows, cols := src.Shape()
+	b := make([]byte, rows*src.DType().RowBytes(cols))
+	if err := src.ReadRows(b, 0, rows); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func rawNamed(t testing.TB, m *modelfile.Model, name string) []byte {
+	t.Helper()
+	src, err := m.Tensor(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rawOf(t, src)
+}
+
+func floatsNamed(t testing.TB, m *modelfile.Model, name string) []float32 {
+	t.Helper()
+	src, err := m.Tensor(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, cols := src.Shape()
+	x := make([]float32, rows*cols)
+	quant.Dequantize(src.DType(), x, rawOf(t, src))
+	return x
+}
+
+// sameTensors compares all tensors of two models bit by bit.
+func sameTensors(t testing.TB, got, want *modelfile.Model) {
+	t.Helper()
+	g, w := got.Tensors(), want.Tensors()
+	if len(g) != len(w) {
+		t.Fatalf("%d tensors, want %d", len(g), len(w))
+	}
+	for i := range g {
+		if g[i].Name != w[i].Name || g[i].Type != w[i].Type || g[i].Rows != w[i].Rows || g[i].Cols != w[i].Cols {
+			t.Errorf("tensor %d is %+v, want %+v", i, g[i], w[i])
+		} else if !bytes.Equal(rawNamed(t, got, g[i].Name), rawNamed(t, want, w[i].Name)) {
+			t.Errorf("%s: other bytes", g[i].Name)
+		}
+	}
+}
+
+// TestRandomStatistics checks means and deviations against GPT-2's recipe, and
+// that seeds, tensors and rows differ.
+func TestRandomStatistics(t *testing.T) {
+	m, err := modelfile.Random(grouped, modelfile.InitOptions{Seed: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]float64{"token_embd.weight": 0.02, "blk.0.attn_q.weight": 0.02, "blk.1.attn_output.weight": 0.01, "blk.1.ffn_down.weight": 0.01, "output.weight": 0.02} {
+		x := floatsNamed(t, m, name)
+		var sum, squares float64
+		for _, v := range x {
+			sum += float64(v)
+			squares += float64(v) * float64(v)
+		}
+		n := float64(len(x))
+		if std := math.Sqrt(squares / n); math.Abs(std/want-1) > 0.02 {
+			t.Errorf("%s has a deviation of %g, want %g", name, std, want)
+		}
+		if mean := sum / n; math.Abs(mean) > 5*want/math.Sqrt(n) {
+			t.Errorf("%s has a mean of %g", name, mean)
+		}
+	}
+	for _, v := range floatsNamed(t, m, "blk.0.attn_norm.weight") {
+		if v != 1 {
+			t.Fatalf("a norm has %g, want 1", v)
+		}
+	}
+	q0, q1 := rawNamed(t, m, "blk.0.ffn_gate.weight"), rawNamed(t, m, "blk.1.ffn_gate.weight")
+	other, err := modelfile.Random(grouped, modelfile.InitOptions{Seed: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Equal(q0, q1) || bytes.Equal(q0, rawNamed(t, other, "blk.0.ffn_gate.weight")) || bytes.Equal(q0[:1024], q0[1024:2048]) {
+		t.Error("two layers, two seeds or two rows are the same")
+	}
+}
+
+// TestInitTypes writes every mix and compares what is read back with what the
+// model that makes its weights on demand gives.
+func TestInitTypes(t *testing.T) {
+	dir := t.TempDir()
+	for _, typ := range quant.Mixes() {
+		out := filepath.Join(dir, typ+".gguf")
+		opt := modelfile.InitOptions{Type: typ, Seed: 7, Workers: 2}
+		r, err := modelfile.Init(context.Background(), grouped, out, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := open(t, out, modelfile.OpenOptions{})
+		want, err := modelfile.Random(grouped, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Config != grouped {
+			t.Errorf("%s: configuration %+v, want %+v", typ, m.Config, grouped)
+		}
+		sameTensors(t, m, want)
+		if err := m.Verify(context.Background(), nil); err != nil {
+			t.Error(err)
+		}
+		if len(r.Tensors) != 21 || r.Tensors[0].From != "F32" {
+			t.Errorf("%s: the report has %d tensors, the first of them from %s", typ, len(r.Tensors), r.Tensors[0].From)
+		}
+	}
+}
+
+// TestLadder takes a shape whose rows K-quants do not fit.
+func TestLadder(t *testing.T) {
+	cfg := grouped
+	cfg.HiddenDim = 160
+	out := filepath.Join(t.TempDir(), "m.gguf")
+	r, err := modelfile.Init(context.Background(), cfg, out, modelfile.InitOptions{Type: "q4_k_s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range r.Tensors {
+		if x.Name == "blk.1.ffn_down.weight" && (x.To != "Q5_0" || x.Wanted != "Q4_K") {
+			t.Errorf("%+v, want Q5_0 for Q4_K", x)
+		}
+	}
+	m := open(t, out, modelfile.OpenOptions{})
+	if !slices.ContainsFunc(m.Notes, func(s string) bool { return strings.Contains(s, "blk.1.ffn_down.weight") && strings.Contains(s, "Q5_0") }) {
+		t.Errorf("no note names the tensor: %q", m.Notes)
+	}
+}
+
+// TestCancel stops a conversion in the middle: nothing may stay.
+func TestCancel(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"m.gguf", "m"} {
+		ctx, cancel := context.WithCancel(context.Background())
+		n := 0
+		_, err := modelfile.Init(ctx, grouped, filepath.Join(dir, name), modelfile.InitOptions{Progress: func(done, total int64) {
+			if n++; n == 2 {
+				cancel()
+			}
+		}})
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v, want context.Canceled", name, err)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// TestQuantBytes counts by hand.
+func TestQuantBytes(t *testing.T) {
+	m, err := modelfile.Random(grouped, modelfile.InitOptions{Type: "q8_0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	layer := 2*512*256 + 2*256*256 + 3*512*256
+	if got, want := m.QuantBytes(), int64(2*layer+300*256)/32*int64(tensor.Q8_0.BlockBytes()); got != want {
+		t.Errorf("%d, want %d", got, want)
+	}
+}

@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func avx2ScoresF32x1(s *float32, q *float32, k *byte, h int, first int, last int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2ScoresF32x1(SB), NOSPLIT, $0-48
 	MOVQ   s+0(FP), AX
 	MOVQ   q+8(FP), CX
@@ -32,6 +32,10 @@ pass:
 	MOVQ   BX, DI
 
 element:
+	PREFETCHT0   512(R9)
+	PREFETCHT0   576(R9)
+	PREFETCHT0   640(R9)
+	PREFETCHT0   704(R9)
 	VBROADCASTSS (CX), Y8
 	VFMADD231PS  (R9), Y8, Y0
 	VFMADD231PS  32(R9), Y8, Y1
@@ -41,6 +45,10 @@ element:
 	VFMADD231PS  160(R9), Y8, Y5
 	VFMADD231PS  192(R9), Y8, Y6
 	VFMADD231PS  224(R9), Y8, Y7
+	PREFETCHT0   768(R9)
+	PREFETCHT0   832(R9)
+	PREFETCHT0   896(R9)
+	PREFETCHT0   960(R9)
 	VBROADCASTSS 4(CX), Y8
 	VFMADD231PS  256(R9), Y8, Y0
 	VFMADD231PS  288(R9), Y8, Y1
@@ -73,7 +81,7 @@ element:
 	RET
 
 // func avx2ScoresF32x2(s *float32, q *float32, k *byte, h int, first int, last int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2ScoresF32x2(SB), NOSPLIT, $0-48
 	MOVQ   s+0(FP), AX
 	MOVQ   q+8(FP), CX
@@ -100,6 +108,8 @@ pass:
 	MOVQ   BX, DI
 
 element:
+	PREFETCHT0   512(R9)
+	PREFETCHT0   576(R9)
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(R8*1), Y9
 	VMOVUPS      (R9), Y10
@@ -114,6 +124,8 @@ element:
 	VMOVUPS      96(R9), Y10
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
+	PREFETCHT0   768(R9)
+	PREFETCHT0   832(R9)
 	VBROADCASTSS 4(CX), Y8
 	VBROADCASTSS 4(CX)(R8*1), Y9
 	VMOVUPS      256(R9), Y10
@@ -523,7 +535,7 @@ element:
 	RET
 
 // func avx2ValuesF32x1(acc *float32, p *float32, v *byte, n int, h int, a *float32, scales *byte)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2ValuesF32x1(SB), NOSPLIT, $0-56
 	MOVQ acc+0(FP), AX
 	MOVQ v+16(FP), CX
@@ -551,6 +563,10 @@ w64:
 	MOVQ         CX, DI
 
 position64:
+	PREFETCHT0   (DI)(DX*8)
+	PREFETCHT0   64(DI)(DX*8)
+	PREFETCHT0   128(DI)(DX*8)
+	PREFETCHT0   192(DI)(DX*8)
 	VBROADCASTSS (SI), Y8
 	VFMADD231PS  (DI), Y8, Y1
 	VFMADD231PS  32(DI), Y8, Y2
@@ -591,6 +607,8 @@ w32:
 	MOVQ         CX, DI
 
 position32:
+	PREFETCHT0   (DI)(DX*8)
+	PREFETCHT0   64(DI)(DX*8)
 	VBROADCASTSS (SI), Y4
 	VFMADD231PS  (DI), Y4, Y1
 	VFMADD231PS  32(DI), Y4, Y2
@@ -621,6 +639,7 @@ w16:
 	MOVQ         CX, DI
 
 position16:
+	PREFETCHT0   (DI)(DX*8)
 	VBROADCASTSS (SI), Y2
 	VFMADD231PS  (DI), Y2, Y1
 	VFMADD231PS  32(DI), Y2, Y0
@@ -646,6 +665,7 @@ w8:
 	MOVQ         CX, DI
 
 position8:
+	PREFETCHT0   (DI)(DX*8)
 	VBROADCASTSS (SI), Y1
 	VFMADD231PS  (DI), Y1, Y0
 	ADDQ         $0x04, SI
@@ -711,7 +731,7 @@ done:
 	RET
 
 // func avx2ValuesF32x2(acc *float32, p *float32, v *byte, n int, h int, a *float32, scales *byte)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2ValuesF32x2(SB), NOSPLIT, $0-56
 	MOVQ acc+0(FP), AX
 	MOVQ v+16(FP), CX
@@ -740,6 +760,8 @@ w32:
 	MOVQ         CX, R8
 
 position32:
+	PREFETCHT0   (R8)(BX*8)
+	PREFETCHT0   64(R8)(BX*8)
 	VBROADCASTSS (DI), Y8
 	VBROADCASTSS 256(DI), Y9
 	VMOVUPS      (R8), Y10
@@ -786,6 +808,7 @@ w16:
 	MOVQ         CX, R8
 
 position16:
+	PREFETCHT0   (R8)(BX*8)
 	VBROADCASTSS (DI), Y4
 	VBROADCASTSS 256(DI), Y5
 	VMOVUPS      (R8), Y6
@@ -820,6 +843,7 @@ w8:
 	MOVQ         CX, R8
 
 position8:
+	PREFETCHT0   (R8)(BX*8)
 	VBROADCASTSS (DI), Y2
 	VBROADCASTSS 256(DI), Y3
 	VMOVUPS      (R8), Y4
@@ -1789,7 +1813,7 @@ done:
 	RET
 
 // func avx2ScoresF16x1(s *float32, q *float32, k *byte, h int, first int, last int)
-// Requires: AVX, F16C, FMA3
+// Requires: AVX, F16C, FMA3, MMX+
 TEXT ·avx2ScoresF16x1(SB), NOSPLIT, $0-48
 	MOVQ   s+0(FP), AX
 	MOVQ   q+8(FP), CX
@@ -1816,6 +1840,8 @@ pass:
 	MOVQ   BX, DI
 
 element:
+	PREFETCHT0   512(R9)
+	PREFETCHT0   576(R9)
 	VBROADCASTSS (CX), Y8
 	VCVTPH2PS    (R9), Y9
 	VFMADD231PS  Y9, Y8, Y0
@@ -1833,6 +1859,8 @@ element:
 	VFMADD231PS  Y9, Y8, Y6
 	VCVTPH2PS    112(R9), Y9
 	VFMADD231PS  Y9, Y8, Y7
+	PREFETCHT0   640(R9)
+	PREFETCHT0   704(R9)
 	VBROADCASTSS 4(CX), Y8
 	VCVTPH2PS    128(R9), Y9
 	VFMADD231PS  Y9, Y8, Y0
@@ -1873,7 +1901,7 @@ element:
 	RET
 
 // func avx2ScoresF16x2(s *float32, q *float32, k *byte, h int, first int, last int)
-// Requires: AVX, F16C, FMA3
+// Requires: AVX, F16C, FMA3, MMX+
 TEXT ·avx2ScoresF16x2(SB), NOSPLIT, $0-48
 	MOVQ   s+0(FP), AX
 	MOVQ   q+8(FP), CX
@@ -1900,6 +1928,7 @@ pass:
 	MOVQ   BX, DI
 
 element:
+	PREFETCHT0   512(R9)
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(R8*1), Y9
 	VCVTPH2PS    (R9), Y10
@@ -1914,6 +1943,7 @@ element:
 	VCVTPH2PS    48(R9), Y10
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
+	PREFETCHT0   640(R9)
 	VBROADCASTSS 4(CX), Y8
 	VBROADCASTSS 4(CX)(R8*1), Y9
 	VCVTPH2PS    128(R9), Y10
@@ -2323,7 +2353,7 @@ element:
 	RET
 
 // func avx2ValuesF16x1(acc *float32, p *float32, v *byte, n int, h int, a *float32, scales *byte)
-// Requires: AVX, F16C, FMA3
+// Requires: AVX, F16C, FMA3, MMX+
 TEXT ·avx2ValuesF16x1(SB), NOSPLIT, $0-56
 	MOVQ acc+0(FP), AX
 	MOVQ v+16(FP), CX
@@ -2351,6 +2381,8 @@ w64:
 	MOVQ         CX, DI
 
 position64:
+	PREFETCHT0   (DI)(DX*8)
+	PREFETCHT0   64(DI)(DX*8)
 	VBROADCASTSS (SI), Y8
 	VCVTPH2PS    (DI), Y9
 	VFMADD231PS  Y9, Y8, Y1
@@ -2399,6 +2431,7 @@ w32:
 	MOVQ         CX, DI
 
 position32:
+	PREFETCHT0   (DI)(DX*8)
 	VBROADCASTSS (SI), Y4
 	VCVTPH2PS    (DI), Y5
 	VFMADD231PS  Y5, Y4, Y1
@@ -2433,6 +2466,7 @@ w16:
 	MOVQ         CX, DI
 
 position16:
+	PREFETCHT0   (DI)(DX*8)
 	VBROADCASTSS (SI), Y2
 	VCVTPH2PS    (DI), Y3
 	VFMADD231PS  Y3, Y2, Y1
@@ -2460,6 +2494,7 @@ w8:
 	MOVQ         CX, DI
 
 position8:
+	PREFETCHT0   (DI)(DX*8)
 	VBROADCASTSS (SI), Y1
 	VCVTPH2PS    (DI), Y2
 	VFMADD231PS  Y2, Y1, Y0
@@ -2528,7 +2563,7 @@ done:
 	RET
 
 // func avx2ValuesF16x2(acc *float32, p *float32, v *byte, n int, h int, a *float32, scales *byte)
-// Requires: AVX, F16C, FMA3
+// Requires: AVX, F16C, FMA3, MMX+
 TEXT ·avx2ValuesF16x2(SB), NOSPLIT, $0-56
 	MOVQ acc+0(FP), AX
 	MOVQ v+16(FP), CX
@@ -2557,6 +2592,7 @@ w32:
 	MOVQ         CX, R8
 
 position32:
+	PREFETCHT0   (R8)(BX*8)
 	VBROADCASTSS (DI), Y8
 	VBROADCASTSS 256(DI), Y9
 	VCVTPH2PS    (R8), Y10
@@ -2603,6 +2639,7 @@ w16:
 	MOVQ         CX, R8
 
 position16:
+	PREFETCHT0   (R8)(BX*8)
 	VBROADCASTSS (DI), Y4
 	VBROADCASTSS 256(DI), Y5
 	VCVTPH2PS    (R8), Y6
@@ -2637,6 +2674,7 @@ w8:
 	MOVQ         CX, R8
 
 position8:
+	PREFETCHT0   (R8)(BX*8)
 	VBROADCASTSS (DI), Y2
 	VBROADCASTSS 256(DI), Y3
 	VCVTPH2PS    (R8), Y4
@@ -3611,7 +3649,7 @@ done:
 	RET
 
 // func avx2ScoresQ8x1(s *float32, q *float32, k *byte, h int, first int, last int)
-// Requires: AVX, AVX2, F16C, FMA3
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
 TEXT ·avx2ScoresQ8x1(SB), NOSPLIT, $256-48
 	MOVQ   s+0(FP), AX
 	MOVQ   q+8(FP), CX
@@ -3663,6 +3701,7 @@ block:
 	ADDQ      $0x00000080, R10
 
 element:
+	PREFETCHT0   512(R11)
 	VBROADCASTSS (CX), Y8
 	VPMOVSXBD    (R11), Y9
 	VCVTDQ2PS    Y9, Y9
@@ -3696,6 +3735,7 @@ element:
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       224(SP), Y9, Y9
 	VFMADD231PS  Y9, Y8, Y7
+	PREFETCHT0   576(R11)
 	VBROADCASTSS 4(CX), Y8
 	VPMOVSXBD    64(R11), Y9
 	VCVTDQ2PS    Y9, Y9
@@ -3756,7 +3796,7 @@ element:
 	RET
 
 // func avx2ScoresQ8x2(s *float32, q *float32, k *byte, h int, first int, last int)
-// Requires: AVX, AVX2, F16C, FMA3
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
 TEXT ·avx2ScoresQ8x2(SB), NOSPLIT, $128-48
 	MOVQ   s+0(FP), AX
 	MOVQ   q+8(FP), CX
@@ -3800,6 +3840,7 @@ block:
 	ADDQ      $0x00000080, R10
 
 element:
+	PREFETCHT0   512(R11)
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(R8*1), Y9
 	VPMOVSXBD    (R11), Y10
@@ -3822,6 +3863,7 @@ element:
 	VMULPS       96(SP), Y10, Y10
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
+	PREFETCHT0   576(R11)
 	VBROADCASTSS 4(CX), Y8
 	VBROADCASTSS 4(CX)(R8*1), Y9
 	VPMOVSXBD    64(R11), Y10
@@ -4355,7 +4397,7 @@ element:
 	RET
 
 // func avx2ValuesQ8x1(acc *float32, p *float32, v *byte, n int, h int, a *float32, scales *byte)
-// Requires: AVX, AVX2, F16C, FMA3
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
 TEXT ·avx2ValuesQ8x1(SB), NOSPLIT, $0-56
 	MOVQ acc+0(FP), AX
 	MOVQ v+16(FP), CX
@@ -4383,6 +4425,7 @@ w32:
 	MOVQ         DI, R11
 
 position32:
+	PREFETCHT0   (R9)(DX*8)
 	VPBROADCASTW (R11), X4
 	VCVTPH2PS    X4, Y4
 	VBROADCASTSS (SI), Y5
@@ -4422,7 +4465,7 @@ done:
 	RET
 
 // func avx2ValuesQ8x2(acc *float32, p *float32, v *byte, n int, h int, a *float32, scales *byte)
-// Requires: AVX, AVX2, F16C, FMA3
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
 TEXT ·avx2ValuesQ8x2(SB), NOSPLIT, $0-56
 	MOVQ acc+0(FP), AX
 	MOVQ v+16(FP), CX
@@ -4455,6 +4498,7 @@ w32:
 	MOVQ         R8, R12
 
 position32:
+	PREFETCHT0   (R10)(BX*8)
 	VPBROADCASTW (R12), X8
 	VCVTPH2PS    X8, Y8
 	VBROADCASTSS (DI), Y9

@@ -20,6 +20,14 @@ var kvKinds = []kvKind{{"F32", 4}, {"F16", 2}, {"Q8", 1}}
 // sums of 8 lanes, more than latency times throughput of the fma.
 const maxQueries = 6
 
+// With up to prefetchQueries queries the cache is walked at the speed of
+// memory: lines are fetched keysAhead bytes, or 8 positions of values, ahead of
+// use. Behind the keys of a page lie its values.
+const (
+	prefetchQueries = 2
+	keysAhead       = 512
+)
+
 // scoreVecs is the number of vectors of 8 keys in one pass for 1 to maxQueries
 // queries; kernel's avx2ScoreKeys is the same in keys.
 var scoreVecs = [maxQueries + 1]int{0, 8, 4, 4, 2, 2, 2}
@@ -197,6 +205,11 @@ func element(kind kvKind, k Register, off int, qs rowSet, u int, acc [][]VecVirt
 	query := func(i int, to VecVirtual) {
 		VBROADCASTSS(qs.mem(i, 4*u), to)
 	}
+	if nq <= prefetchQueries {
+		for b := 0; b < 8*vecs*kind.size; b += 64 {
+			PREFETCHT0(Mem{Base: k, Disp: off + b + keysAhead})
+		}
+	}
 	if nq <= 3 {
 		q := ymms(nq)
 		for i := range q {
@@ -340,7 +353,7 @@ func valuePiece(kind kvKind, nq, width int, r valueArgs) {
 	}
 	loop := fmt.Sprintf("position%d", width)
 	Label(loop)
-	position(kind, width, p, v, scales, acc, reg)
+	position(kind, width, p, v, r.stride, scales, acc, reg)
 	ADDQ(Imm(4), p)
 	ADDQ(r.stride, v)
 	if scales != nil {
@@ -361,8 +374,13 @@ func valuePiece(kind kvKind, nq, width int, r valueArgs) {
 }
 
 // position adds one position.
-func position(kind kvKind, width int, p, v, scales Register, acc [][]VecVirtual, reg func() VecVirtual) {
+func position(kind kvKind, width int, p, v, stride, scales Register, acc [][]VecVirtual, reg func() VecVirtual) {
 	nq, vecs := len(acc), len(acc[0])
+	if nq <= prefetchQueries && width >= 8 {
+		for b := 0; b < width*kind.size; b += 64 {
+			PREFETCHT0(Mem{Base: v, Index: stride, Scale: 8, Disp: b})
+		}
+	}
 	weight := func(i int) VecVirtual {
 		w := reg()
 		VBROADCASTSS(Mem{Base: p, Disp: i * pageTokens * 4}, w)

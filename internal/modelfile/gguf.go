@@ -266,17 +266,21 @@ func (m *Model) ggufVocab(f *gguf.File, opt OpenOptions) error {
 		return m.setTokenizer(opt, "", m.Path, keyVocab)
 	}
 	tok, err := ggufTokenizer(f)
-	if err != nil || tok == nil {
+	if err != nil {
 		return err
 	}
-	m.Tokenizer, m.TokenizerFrom = tok, m.Path
-	if n := tok.VocabSize(); n != m.Config.VocabSize {
-		return ferr.New(ferr.Malformed, m.Path, keyTokens, nil, "it has %d entries, but %s has %d rows", n, kindEmbed.name[dialectGGUF], m.Config.VocabSize)
+	ends := []string{keyEOS, keyEOT, keyEOM}
+	if tok != nil {
+		m.Tokenizer, m.TokenizerFrom = tok, m.Path
+		if n := tok.VocabSize(); n != m.Config.VocabSize {
+			return ferr.New(ferr.Malformed, m.Path, keyTokens, nil, "it has %d entries, but %s has %d rows", n, kindEmbed.name[dialectGGUF], m.Config.VocabSize)
+		}
+		if id, ok := tok.EOS(); ok {
+			m.addStop(id)
+		}
+		ends = ends[1:]
 	}
-	if id, ok := tok.EOS(); ok {
-		m.addStop(id)
-	}
-	for _, key := range []string{keyEOT, keyEOM} {
+	for _, key := range ends {
 		id, ok, err := f.GetUint(key)
 		if err != nil {
 			return err

@@ -21,21 +21,7 @@ import (
 // grouped is a small shape with grouped heads, sizes that all block types fit,
 // and a head dimension that is not dim/heads.
 var grouped = llama.Config{
-	Dim: 256, NLayers: 2, NHeads: 4, NKVHeads: 2, HeadDim: 128, HiddenDim: 512, VocabSize: 300, MaxSeqLen: 128, NormEps: 1e-5, RopeTheta: 10000,
-}
-
-func open(t testing.TB, path string, opt modelfile.OpenOptions) *modelfile.Model {
-	t.Helper()
-	m, err := modelfile.Open(path, opt)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := m.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return m
+	Dim: 256, NLayers: 2, NHeads: 8, NKVHeads: 4, HeadDim: 64, HiddenDim: 256, VocabSize: 80, MaxSeqLen: 128, NormEps: 1e-5, RopeTheta: 10000,
 }
 
 // rawOf reads a tensor whole, in file encoding.
@@ -134,7 +120,7 @@ func TestInitTypes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := open(t, out, modelfile.OpenOptions{})
+		m := openModel(t, out, modelfile.OpenOptions{})
 		want, err := modelfile.Random(grouped, opt)
 		if err != nil {
 			t.Fatal(err)
@@ -166,7 +152,7 @@ func TestLadder(t *testing.T) {
 			t.Errorf("%+v, want Q5_0 for Q4_K", x)
 		}
 	}
-	m := open(t, out, modelfile.OpenOptions{})
+	m := openModel(t, out, modelfile.OpenOptions{})
 	if !slices.ContainsFunc(m.Notes, func(s string) bool { return strings.Contains(s, "blk.1.ffn_down.weight") && strings.Contains(s, "Q5_0") }) {
 		t.Errorf("no note names the tensor: %q", m.Notes)
 	}
@@ -198,8 +184,8 @@ func TestQuantBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	layer := 2*512*256 + 2*256*256 + 3*512*256
-	if got, want := m.QuantBytes(), int64(2*layer+300*256)/32*int64(tensor.Q8_0.BlockBytes()); got != want {
+	layer := 2*512*256 + 2*256*256 + 3*256*256
+	if got, want := m.QuantBytes(), int64(2*layer+80*256)/32*int64(tensor.Q8_0.BlockBytes()); got != want {
 		t.Errorf("%d, want %d", got, want)
 	}
 }

@@ -225,10 +225,11 @@ func ggufTokens(d *metadata, tok *tokenizer.Tokenizer) {
 // ggufEnds writes the ids beside the tokenizer's EOS that end a text.
 func ggufEnds(d *metadata, m *Model, r *Report) {
 	keys := []string{keyEOT, keyEOM}
-	if m.Tokenizer == nil {
-		return
+	var eos int32
+	var ok bool
+	if m.Tokenizer != nil {
+		eos, ok = m.Tokenizer.EOS()
 	}
-	eos, ok := m.Tokenizer.EOS()
 	if !ok {
 		keys = append([]string{keyEOS}, keys...)
 	}

@@ -14,6 +14,7 @@ import "github.com/cria-llm/cria/internal/tensor"
 func avx2Quant() map[tensor.DType]*QuantFormat {
 	formats := genericQuant(8)
 	for dt, f := range formats {
+		f.Pack = avx2Packer(dt, 8)
 		f.Unpack = avx2Unpack(dt)
 		f.Mat = avx2Mat(dt)
 		f.Vec, f.Small = nil, nil
@@ -26,6 +27,23 @@ func avx2Quant() map[tensor.DType]*QuantFormat {
 		}
 	}
 	return formats
+}
+
+// avx2Packer is packer for panels of 8 or 16 rows.
+func avx2Packer(dt tensor.DType, panelRows int) func(dst, src []byte, nrows, k int) {
+	kernel, plain := avx2Packs[panelRows][dt], packer(dt, panelRows)
+	return func(dst, src []byte, nrows, k int) {
+		rb, nb := dt.RowBytes(k), k/dt.BlockElems()
+		size := panelRows * rb
+		if nb > 0 {
+			for ; nrows >= panelRows; nrows -= panelRows {
+				d, s := dst[:size], src[:size]
+				kernel(&d[0], &s[0], rb, nb)
+				dst, src = dst[size:], src[size:]
+			}
+		}
+		plain(dst, src, nrows, k)
+	}
 }
 
 func avx2Unpack(dt tensor.DType) func(u *Unpacked, panel []byte, k int) {

@@ -127,6 +127,38 @@ var avx2Types = map[tensor.DType]struct {
 	tensor.IQ4_XS: {"K8", 2, avx2UnpackIQ4_XS},
 }
 
+// avx2Packs pack one panel of 8 or 16 rows.
+var avx2Packs = map[int]map[tensor.DType]func(dst, src *byte, rowBytes, nb int){
+	8: {
+		tensor.Q4_0:   avx2PackQ4_0x8,
+		tensor.IQ4_NL: avx2PackQ4_0x8,
+		tensor.Q4_1:   avx2PackQ4_1x8,
+		tensor.Q5_0:   avx2PackQ5_0x8,
+		tensor.Q5_1:   avx2PackQ5_1x8,
+		tensor.Q8_0:   avx2PackQ8_0x8,
+		tensor.Q2_K:   avx2PackQ2_Kx8,
+		tensor.Q3_K:   avx2PackQ3_Kx8,
+		tensor.Q4_K:   avx2PackQ4_Kx8,
+		tensor.Q5_K:   avx2PackQ5_Kx8,
+		tensor.Q6_K:   avx2PackQ6_Kx8,
+		tensor.IQ4_XS: avx2PackIQ4_XSx8,
+	},
+	16: {
+		tensor.Q4_0:   avx2PackQ4_0x16,
+		tensor.IQ4_NL: avx2PackQ4_0x16,
+		tensor.Q4_1:   avx2PackQ4_1x16,
+		tensor.Q5_0:   avx2PackQ5_0x16,
+		tensor.Q5_1:   avx2PackQ5_1x16,
+		tensor.Q8_0:   avx2PackQ8_0x16,
+		tensor.Q2_K:   avx2PackQ2_Kx16,
+		tensor.Q3_K:   avx2PackQ3_Kx16,
+		tensor.Q4_K:   avx2PackQ4_Kx16,
+		tensor.Q5_K:   avx2PackQ5_Kx16,
+		tensor.Q6_K:   avx2PackQ6_Kx16,
+		tensor.IQ4_XS: avx2PackIQ4_XSx16,
+	},
+}
+
 //go:noescape
 func avx2Mat4x1(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, q *byte, d, m *float32, s, n *int32)
 
@@ -342,3 +374,69 @@ func avx2UnpackQ6_K(q *byte, d, m *float32, s, n *int32, panel *byte, nb int)
 
 //go:noescape
 func avx2UnpackIQ4_XS(q *byte, d, m *float32, s, n *int32, panel *byte, nb int)
+
+//go:noescape
+func avx2PackQ4_0x8(dst, src *byte, rowBytes, nb int)
+
+//go:noescape
+func avx2PackQ4_1x8(dst, src *byte, rowBytes, nb int)
+
+//go:noescape
+func avx2PackQ5_0x8(dst, src *byte, rowBytes, nb int)
+
+//go:noescape
+func avx2PackQ5_1x8(dst, src *byte, rowBytes, nb int)
+
+//go:noescape
+func avx2PackQ8_0x8(dst, src *byte, rowBytes, nb int)
+
+//go:noescape
+func avx2PackQ2_Kx8(dst, src *byte, rowBytes, nb int)
+
+//go:noescape
+func avx2PackQ3_Kx8(dst, src *byte, rowBytes, nb int)
+
+//go:noescape
+func avx2PackQ4_Kx8(dst, src *byte, rowBytes, nb int)
+
+//go:noescape
+func avx2PackQ5_Kx8(dst, src *byte, rowBytes, nb int)
+
+//go:noescape
+func avx2PackQ6_Kx8(dst, src *byte, rowBytes, nb int)
+
+//go:noescape
+func avx2PackIQ4_XSx8(dst, src *byte, rowBytes, nb int)
+
+//go:noescape
+func avx2PackQ4_0x16(dst, src *byte, rowBytes, nb int)
+
+//go:noescape
+func avx2PackQ4_1x16(dst, src *byte, rowBytes, nb int)
+
+//go:noescape
+func avx2PackQ5_0x16(dst, src *byte, rowBytes, nb int)
+
+//go:noescape
+func avx2PackQ5_1x16(dst, src *byte, rowBytes, nb int)
+
+//go:noescape
+func avx2PackQ8_0x16(dst, src *byte, rowBytes, nb int)
+
+//go:noescape
+func avx2PackQ2_Kx16(dst, src *byte, rowBytes, nb int)
+
+//go:noescape
+func avx2PackQ3_Kx16(dst, src *byte, rowBytes, nb int)
+
+//go:noescape
+func avx2PackQ4_Kx16(dst, src *byte, rowBytes, nb int)
+
+//go:noescape
+func avx2PackQ5_Kx16(dst, src *byte, rowBytes, nb int)
+
+//go:noescape
+func avx2PackQ6_Kx16(dst, src *byte, rowBytes, nb int)
+
+//go:noescape
+func avx2PackIQ4_XSx16(dst, src *byte, rowBytes, nb int)

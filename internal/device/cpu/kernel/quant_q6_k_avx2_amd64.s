@@ -7,10 +7,12 @@
 // func avx2VecQ6_Kx1(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
 TEXT ·avx2VecQ6_Kx1(SB), $880-64
-	LEAQ (SP), AX
-	ADDQ $0x1f, AX
-	ANDQ $-32, AX
-	MOVQ panels+48(FP), BX
+	LEAQ    (SP), AX
+	ADDQ    $0x1f, AX
+	ANDQ    $-32, AX
+	VMOVDQU bytes0f<>+0(SB), Y2
+	VMOVDQU bytes30<>+0(SB), Y3
+	MOVQ    panels+48(FP), BX
 
 panel:
 	MOVQ    xq+16(FP), CX
@@ -134,322 +136,298 @@ step:
 	PREFETCHT0   2368(R8)
 	PREFETCHT0   2432(R8)
 	PREFETCHT0   2496(R8)
-	VMOVDQU      bytes0f<>+0(SB), Y0
-	VPAND        (R8), Y0, Y0
-	VMOVDQU      (R9), Y2
-	VPSLLD       $0x04, Y2, Y2
-	VPAND        bytes30<>+0(SB), Y2, Y2
-	VPOR         Y2, Y0, Y0
-	VPBROADCASTD (CX), Y2
-	VPMADDUBSW   Y2, Y0, Y0
-	VMOVDQU      bytes0f<>+0(SB), Y2
-	VPAND        32(R8), Y2, Y2
-	VMOVDQU      32(R9), Y3
-	VPSLLD       $0x04, Y3, Y3
-	VPAND        bytes30<>+0(SB), Y3, Y3
-	VPOR         Y3, Y2, Y2
-	VPBROADCASTD 4(CX), Y3
-	VPMADDUBSW   Y3, Y2, Y2
-	VPADDW       Y2, Y0, Y0
+	VPAND        (R8), Y2, Y0
+	VMOVDQU      (R9), Y4
+	VPSLLD       $0x04, Y4, Y4
+	VPAND        Y3, Y4, Y4
+	VPOR         Y4, Y0, Y0
+	VPBROADCASTD (CX), Y4
+	VPMADDUBSW   Y4, Y0, Y0
+	VPAND        32(R8), Y2, Y4
+	VMOVDQU      32(R9), Y5
+	VPSLLD       $0x04, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 4(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	VPADDW       Y4, Y0, Y0
 	VPMADDWD     (SI), Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      bytes0f<>+0(SB), Y0
-	VPAND        64(R8), Y0, Y0
-	VMOVDQU      64(R9), Y2
-	VPSLLD       $0x04, Y2, Y2
-	VPAND        bytes30<>+0(SB), Y2, Y2
-	VPOR         Y2, Y0, Y0
-	VPBROADCASTD 8(CX), Y2
-	VPMADDUBSW   Y2, Y0, Y0
-	VMOVDQU      bytes0f<>+0(SB), Y2
-	VPAND        96(R8), Y2, Y2
-	VMOVDQU      96(R9), Y3
-	VPSLLD       $0x04, Y3, Y3
-	VPAND        bytes30<>+0(SB), Y3, Y3
-	VPOR         Y3, Y2, Y2
-	VPBROADCASTD 12(CX), Y3
-	VPMADDUBSW   Y3, Y2, Y2
-	VPADDW       Y2, Y0, Y0
+	VPAND        64(R8), Y2, Y0
+	VMOVDQU      64(R9), Y4
+	VPSLLD       $0x04, Y4, Y4
+	VPAND        Y3, Y4, Y4
+	VPOR         Y4, Y0, Y0
+	VPBROADCASTD 8(CX), Y4
+	VPMADDUBSW   Y4, Y0, Y0
+	VPAND        96(R8), Y2, Y4
+	VMOVDQU      96(R9), Y5
+	VPSLLD       $0x04, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 12(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	VPADDW       Y4, Y0, Y0
 	VPMADDWD     (SI), Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      bytes0f<>+0(SB), Y0
-	VPAND        128(R8), Y0, Y0
-	VMOVDQU      128(R9), Y2
-	VPSLLD       $0x04, Y2, Y2
-	VPAND        bytes30<>+0(SB), Y2, Y2
-	VPOR         Y2, Y0, Y0
-	VPBROADCASTD 16(CX), Y2
-	VPMADDUBSW   Y2, Y0, Y0
-	VMOVDQU      bytes0f<>+0(SB), Y2
-	VPAND        160(R8), Y2, Y2
-	VMOVDQU      160(R9), Y3
-	VPSLLD       $0x04, Y3, Y3
-	VPAND        bytes30<>+0(SB), Y3, Y3
-	VPOR         Y3, Y2, Y2
-	VPBROADCASTD 20(CX), Y3
-	VPMADDUBSW   Y3, Y2, Y2
-	VPADDW       Y2, Y0, Y0
+	VPAND        128(R8), Y2, Y0
+	VMOVDQU      128(R9), Y4
+	VPSLLD       $0x04, Y4, Y4
+	VPAND        Y3, Y4, Y4
+	VPOR         Y4, Y0, Y0
+	VPBROADCASTD 16(CX), Y4
+	VPMADDUBSW   Y4, Y0, Y0
+	VPAND        160(R8), Y2, Y4
+	VMOVDQU      160(R9), Y5
+	VPSLLD       $0x04, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 20(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	VPADDW       Y4, Y0, Y0
 	VPMADDWD     32(SI), Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      bytes0f<>+0(SB), Y0
-	VPAND        192(R8), Y0, Y0
-	VMOVDQU      192(R9), Y2
-	VPSLLD       $0x04, Y2, Y2
-	VPAND        bytes30<>+0(SB), Y2, Y2
-	VPOR         Y2, Y0, Y0
-	VPBROADCASTD 24(CX), Y2
-	VPMADDUBSW   Y2, Y0, Y0
-	VMOVDQU      bytes0f<>+0(SB), Y2
-	VPAND        224(R8), Y2, Y2
-	VMOVDQU      224(R9), Y3
-	VPSLLD       $0x04, Y3, Y3
-	VPAND        bytes30<>+0(SB), Y3, Y3
-	VPOR         Y3, Y2, Y2
-	VPBROADCASTD 28(CX), Y3
-	VPMADDUBSW   Y3, Y2, Y2
-	VPADDW       Y2, Y0, Y0
+	VPAND        192(R8), Y2, Y0
+	VMOVDQU      192(R9), Y4
+	VPSLLD       $0x04, Y4, Y4
+	VPAND        Y3, Y4, Y4
+	VPOR         Y4, Y0, Y0
+	VPBROADCASTD 24(CX), Y4
+	VPMADDUBSW   Y4, Y0, Y0
+	VPAND        224(R8), Y2, Y4
+	VMOVDQU      224(R9), Y5
+	VPSLLD       $0x04, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 28(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	VPADDW       Y4, Y0, Y0
 	VPMADDWD     32(SI), Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
 	ADDQ         $0x40, SI
-	VMOVDQU      bytes0f<>+0(SB), Y0
-	VPAND        256(R8), Y0, Y0
-	VMOVDQU      (R9), Y2
-	VPSLLD       $0x02, Y2, Y2
-	VPAND        bytes30<>+0(SB), Y2, Y2
-	VPOR         Y2, Y0, Y0
-	VPBROADCASTD (CX), Y2
-	VPMADDUBSW   Y2, Y0, Y0
-	VMOVDQU      bytes0f<>+0(SB), Y2
-	VPAND        288(R8), Y2, Y2
-	VMOVDQU      32(R9), Y3
-	VPSLLD       $0x02, Y3, Y3
-	VPAND        bytes30<>+0(SB), Y3, Y3
-	VPOR         Y3, Y2, Y2
-	VPBROADCASTD 4(CX), Y3
-	VPMADDUBSW   Y3, Y2, Y2
-	VPADDW       Y2, Y0, Y0
+	VPAND        256(R8), Y2, Y0
+	VMOVDQU      (R9), Y4
+	VPSLLD       $0x02, Y4, Y4
+	VPAND        Y3, Y4, Y4
+	VPOR         Y4, Y0, Y0
+	VPBROADCASTD (CX), Y4
+	VPMADDUBSW   Y4, Y0, Y0
+	VPAND        288(R8), Y2, Y4
+	VMOVDQU      32(R9), Y5
+	VPSLLD       $0x02, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 4(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	VPADDW       Y4, Y0, Y0
 	VPMADDWD     (SI), Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      bytes0f<>+0(SB), Y0
-	VPAND        320(R8), Y0, Y0
-	VMOVDQU      64(R9), Y2
-	VPSLLD       $0x02, Y2, Y2
-	VPAND        bytes30<>+0(SB), Y2, Y2
-	VPOR         Y2, Y0, Y0
-	VPBROADCASTD 8(CX), Y2
-	VPMADDUBSW   Y2, Y0, Y0
-	VMOVDQU      bytes0f<>+0(SB), Y2
-	VPAND        352(R8), Y2, Y2
-	VMOVDQU      96(R9), Y3
-	VPSLLD       $0x02, Y3, Y3
-	VPAND        bytes30<>+0(SB), Y3, Y3
-	VPOR         Y3, Y2, Y2
-	VPBROADCASTD 12(CX), Y3
-	VPMADDUBSW   Y3, Y2, Y2
-	VPADDW       Y2, Y0, Y0
+	VPAND        320(R8), Y2, Y0
+	VMOVDQU      64(R9), Y4
+	VPSLLD       $0x02, Y4, Y4
+	VPAND        Y3, Y4, Y4
+	VPOR         Y4, Y0, Y0
+	VPBROADCASTD 8(CX), Y4
+	VPMADDUBSW   Y4, Y0, Y0
+	VPAND        352(R8), Y2, Y4
+	VMOVDQU      96(R9), Y5
+	VPSLLD       $0x02, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 12(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	VPADDW       Y4, Y0, Y0
 	VPMADDWD     (SI), Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      bytes0f<>+0(SB), Y0
-	VPAND        384(R8), Y0, Y0
-	VMOVDQU      128(R9), Y2
-	VPSLLD       $0x02, Y2, Y2
-	VPAND        bytes30<>+0(SB), Y2, Y2
-	VPOR         Y2, Y0, Y0
-	VPBROADCASTD 16(CX), Y2
-	VPMADDUBSW   Y2, Y0, Y0
-	VMOVDQU      bytes0f<>+0(SB), Y2
-	VPAND        416(R8), Y2, Y2
-	VMOVDQU      160(R9), Y3
-	VPSLLD       $0x02, Y3, Y3
-	VPAND        bytes30<>+0(SB), Y3, Y3
-	VPOR         Y3, Y2, Y2
-	VPBROADCASTD 20(CX), Y3
-	VPMADDUBSW   Y3, Y2, Y2
-	VPADDW       Y2, Y0, Y0
+	VPAND        384(R8), Y2, Y0
+	VMOVDQU      128(R9), Y4
+	VPSLLD       $0x02, Y4, Y4
+	VPAND        Y3, Y4, Y4
+	VPOR         Y4, Y0, Y0
+	VPBROADCASTD 16(CX), Y4
+	VPMADDUBSW   Y4, Y0, Y0
+	VPAND        416(R8), Y2, Y4
+	VMOVDQU      160(R9), Y5
+	VPSLLD       $0x02, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 20(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	VPADDW       Y4, Y0, Y0
 	VPMADDWD     32(SI), Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      bytes0f<>+0(SB), Y0
-	VPAND        448(R8), Y0, Y0
-	VMOVDQU      192(R9), Y2
-	VPSLLD       $0x02, Y2, Y2
-	VPAND        bytes30<>+0(SB), Y2, Y2
-	VPOR         Y2, Y0, Y0
-	VPBROADCASTD 24(CX), Y2
-	VPMADDUBSW   Y2, Y0, Y0
-	VMOVDQU      bytes0f<>+0(SB), Y2
-	VPAND        480(R8), Y2, Y2
-	VMOVDQU      224(R9), Y3
-	VPSLLD       $0x02, Y3, Y3
-	VPAND        bytes30<>+0(SB), Y3, Y3
-	VPOR         Y3, Y2, Y2
-	VPBROADCASTD 28(CX), Y3
-	VPMADDUBSW   Y3, Y2, Y2
-	VPADDW       Y2, Y0, Y0
+	VPAND        448(R8), Y2, Y0
+	VMOVDQU      192(R9), Y4
+	VPSLLD       $0x02, Y4, Y4
+	VPAND        Y3, Y4, Y4
+	VPOR         Y4, Y0, Y0
+	VPBROADCASTD 24(CX), Y4
+	VPMADDUBSW   Y4, Y0, Y0
+	VPAND        480(R8), Y2, Y4
+	VMOVDQU      224(R9), Y5
+	VPSLLD       $0x02, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 28(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	VPADDW       Y4, Y0, Y0
 	VPMADDWD     32(SI), Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
 	ADDQ         $0x40, SI
 	VMOVDQU      (R8), Y0
 	VPSRLD       $0x04, Y0, Y0
-	VPAND        bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU      bytes30<>+0(SB), Y2
-	VPAND        (R9), Y2, Y2
-	VPOR         Y2, Y0, Y0
-	VPBROADCASTD (CX), Y2
-	VPMADDUBSW   Y2, Y0, Y0
-	VMOVDQU      32(R8), Y2
-	VPSRLD       $0x04, Y2, Y2
-	VPAND        bytes0f<>+0(SB), Y2, Y2
-	VMOVDQU      bytes30<>+0(SB), Y3
-	VPAND        32(R9), Y3, Y3
-	VPOR         Y3, Y2, Y2
-	VPBROADCASTD 4(CX), Y3
-	VPMADDUBSW   Y3, Y2, Y2
-	VPADDW       Y2, Y0, Y0
+	VPAND        Y2, Y0, Y0
+	VPAND        (R9), Y3, Y4
+	VPOR         Y4, Y0, Y0
+	VPBROADCASTD (CX), Y4
+	VPMADDUBSW   Y4, Y0, Y0
+	VMOVDQU      32(R8), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VPAND        32(R9), Y3, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 4(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	VPADDW       Y4, Y0, Y0
 	VPMADDWD     (SI), Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	VMOVDQU      64(R8), Y0
 	VPSRLD       $0x04, Y0, Y0
-	VPAND        bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU      bytes30<>+0(SB), Y2
-	VPAND        64(R9), Y2, Y2
-	VPOR         Y2, Y0, Y0
-	VPBROADCASTD 8(CX), Y2
-	VPMADDUBSW   Y2, Y0, Y0
-	VMOVDQU      96(R8), Y2
-	VPSRLD       $0x04, Y2, Y2
-	VPAND        bytes0f<>+0(SB), Y2, Y2
-	VMOVDQU      bytes30<>+0(SB), Y3
-	VPAND        96(R9), Y3, Y3
-	VPOR         Y3, Y2, Y2
-	VPBROADCASTD 12(CX), Y3
-	VPMADDUBSW   Y3, Y2, Y2
-	VPADDW       Y2, Y0, Y0
+	VPAND        Y2, Y0, Y0
+	VPAND        64(R9), Y3, Y4
+	VPOR         Y4, Y0, Y0
+	VPBROADCASTD 8(CX), Y4
+	VPMADDUBSW   Y4, Y0, Y0
+	VMOVDQU      96(R8), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VPAND        96(R9), Y3, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 12(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	VPADDW       Y4, Y0, Y0
 	VPMADDWD     (SI), Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	VMOVDQU      128(R8), Y0
 	VPSRLD       $0x04, Y0, Y0
-	VPAND        bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU      bytes30<>+0(SB), Y2
-	VPAND        128(R9), Y2, Y2
-	VPOR         Y2, Y0, Y0
-	VPBROADCASTD 16(CX), Y2
-	VPMADDUBSW   Y2, Y0, Y0
-	VMOVDQU      160(R8), Y2
-	VPSRLD       $0x04, Y2, Y2
-	VPAND        bytes0f<>+0(SB), Y2, Y2
-	VMOVDQU      bytes30<>+0(SB), Y3
-	VPAND        160(R9), Y3, Y3
-	VPOR         Y3, Y2, Y2
-	VPBROADCASTD 20(CX), Y3
-	VPMADDUBSW   Y3, Y2, Y2
-	VPADDW       Y2, Y0, Y0
+	VPAND        Y2, Y0, Y0
+	VPAND        128(R9), Y3, Y4
+	VPOR         Y4, Y0, Y0
+	VPBROADCASTD 16(CX), Y4
+	VPMADDUBSW   Y4, Y0, Y0
+	VMOVDQU      160(R8), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VPAND        160(R9), Y3, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 20(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	VPADDW       Y4, Y0, Y0
 	VPMADDWD     32(SI), Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	VMOVDQU      192(R8), Y0
 	VPSRLD       $0x04, Y0, Y0
-	VPAND        bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU      bytes30<>+0(SB), Y2
-	VPAND        192(R9), Y2, Y2
-	VPOR         Y2, Y0, Y0
-	VPBROADCASTD 24(CX), Y2
-	VPMADDUBSW   Y2, Y0, Y0
-	VMOVDQU      224(R8), Y2
-	VPSRLD       $0x04, Y2, Y2
-	VPAND        bytes0f<>+0(SB), Y2, Y2
-	VMOVDQU      bytes30<>+0(SB), Y3
-	VPAND        224(R9), Y3, Y3
-	VPOR         Y3, Y2, Y2
-	VPBROADCASTD 28(CX), Y3
-	VPMADDUBSW   Y3, Y2, Y2
-	VPADDW       Y2, Y0, Y0
+	VPAND        Y2, Y0, Y0
+	VPAND        192(R9), Y3, Y4
+	VPOR         Y4, Y0, Y0
+	VPBROADCASTD 24(CX), Y4
+	VPMADDUBSW   Y4, Y0, Y0
+	VMOVDQU      224(R8), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VPAND        224(R9), Y3, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 28(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	VPADDW       Y4, Y0, Y0
 	VPMADDWD     32(SI), Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
 	ADDQ         $0x40, SI
 	VMOVDQU      256(R8), Y0
 	VPSRLD       $0x04, Y0, Y0
-	VPAND        bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU      (R9), Y2
-	VPSRLD       $0x02, Y2, Y2
-	VPAND        bytes30<>+0(SB), Y2, Y2
-	VPOR         Y2, Y0, Y0
-	VPBROADCASTD (CX), Y2
-	VPMADDUBSW   Y2, Y0, Y0
-	VMOVDQU      288(R8), Y2
-	VPSRLD       $0x04, Y2, Y2
-	VPAND        bytes0f<>+0(SB), Y2, Y2
-	VMOVDQU      32(R9), Y3
-	VPSRLD       $0x02, Y3, Y3
-	VPAND        bytes30<>+0(SB), Y3, Y3
-	VPOR         Y3, Y2, Y2
-	VPBROADCASTD 4(CX), Y3
-	VPMADDUBSW   Y3, Y2, Y2
-	VPADDW       Y2, Y0, Y0
+	VPAND        Y2, Y0, Y0
+	VMOVDQU      (R9), Y4
+	VPSRLD       $0x02, Y4, Y4
+	VPAND        Y3, Y4, Y4
+	VPOR         Y4, Y0, Y0
+	VPBROADCASTD (CX), Y4
+	VPMADDUBSW   Y4, Y0, Y0
+	VMOVDQU      288(R8), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VMOVDQU      32(R9), Y5
+	VPSRLD       $0x02, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 4(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	VPADDW       Y4, Y0, Y0
 	VPMADDWD     (SI), Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	VMOVDQU      320(R8), Y0
 	VPSRLD       $0x04, Y0, Y0
-	VPAND        bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU      64(R9), Y2
-	VPSRLD       $0x02, Y2, Y2
-	VPAND        bytes30<>+0(SB), Y2, Y2
-	VPOR         Y2, Y0, Y0
-	VPBROADCASTD 8(CX), Y2
-	VPMADDUBSW   Y2, Y0, Y0
-	VMOVDQU      352(R8), Y2
-	VPSRLD       $0x04, Y2, Y2
-	VPAND        bytes0f<>+0(SB), Y2, Y2
-	VMOVDQU      96(R9), Y3
-	VPSRLD       $0x02, Y3, Y3
-	VPAND        bytes30<>+0(SB), Y3, Y3
-	VPOR         Y3, Y2, Y2
-	VPBROADCASTD 12(CX), Y3
-	VPMADDUBSW   Y3, Y2, Y2
-	VPADDW       Y2, Y0, Y0
+	VPAND        Y2, Y0, Y0
+	VMOVDQU      64(R9), Y4
+	VPSRLD       $0x02, Y4, Y4
+	VPAND        Y3, Y4, Y4
+	VPOR         Y4, Y0, Y0
+	VPBROADCASTD 8(CX), Y4
+	VPMADDUBSW   Y4, Y0, Y0
+	VMOVDQU      352(R8), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VMOVDQU      96(R9), Y5
+	VPSRLD       $0x02, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 12(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	VPADDW       Y4, Y0, Y0
 	VPMADDWD     (SI), Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	VMOVDQU      384(R8), Y0
 	VPSRLD       $0x04, Y0, Y0
-	VPAND        bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU      128(R9), Y2
-	VPSRLD       $0x02, Y2, Y2
-	VPAND        bytes30<>+0(SB), Y2, Y2
-	VPOR         Y2, Y0, Y0
-	VPBROADCASTD 16(CX), Y2
-	VPMADDUBSW   Y2, Y0, Y0
-	VMOVDQU      416(R8), Y2
-	VPSRLD       $0x04, Y2, Y2
-	VPAND        bytes0f<>+0(SB), Y2, Y2
-	VMOVDQU      160(R9), Y3
-	VPSRLD       $0x02, Y3, Y3
-	VPAND        bytes30<>+0(SB), Y3, Y3
-	VPOR         Y3, Y2, Y2
-	VPBROADCASTD 20(CX), Y3
-	VPMADDUBSW   Y3, Y2, Y2
-	VPADDW       Y2, Y0, Y0
+	VPAND        Y2, Y0, Y0
+	VMOVDQU      128(R9), Y4
+	VPSRLD       $0x02, Y4, Y4
+	VPAND        Y3, Y4, Y4
+	VPOR         Y4, Y0, Y0
+	VPBROADCASTD 16(CX), Y4
+	VPMADDUBSW   Y4, Y0, Y0
+	VMOVDQU      416(R8), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VMOVDQU      160(R9), Y5
+	VPSRLD       $0x02, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 20(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	VPADDW       Y4, Y0, Y0
 	VPMADDWD     32(SI), Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	VMOVDQU      448(R8), Y0
 	VPSRLD       $0x04, Y0, Y0
-	VPAND        bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU      192(R9), Y2
-	VPSRLD       $0x02, Y2, Y2
-	VPAND        bytes30<>+0(SB), Y2, Y2
-	VPOR         Y2, Y0, Y0
-	VPBROADCASTD 24(CX), Y2
-	VPMADDUBSW   Y2, Y0, Y0
-	VMOVDQU      480(R8), Y2
-	VPSRLD       $0x04, Y2, Y2
-	VPAND        bytes0f<>+0(SB), Y2, Y2
-	VMOVDQU      224(R9), Y3
-	VPSRLD       $0x02, Y3, Y3
-	VPAND        bytes30<>+0(SB), Y3, Y3
-	VPOR         Y3, Y2, Y2
-	VPBROADCASTD 28(CX), Y3
-	VPMADDUBSW   Y3, Y2, Y2
-	VPADDW       Y2, Y0, Y0
+	VPAND        Y2, Y0, Y0
+	VMOVDQU      192(R9), Y4
+	VPSRLD       $0x02, Y4, Y4
+	VPAND        Y3, Y4, Y4
+	VPOR         Y4, Y0, Y0
+	VPBROADCASTD 24(CX), Y4
+	VPMADDUBSW   Y4, Y0, Y0
+	VMOVDQU      480(R8), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VMOVDQU      224(R9), Y5
+	VPSRLD       $0x02, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 28(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	VPADDW       Y4, Y0, Y0
 	VPMADDWD     32(SI), Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
@@ -463,36 +441,36 @@ step:
 	VPACKSSDW    32(SI), Y0, Y0
 	VMOVDQU      Y0, 32(AX)
 	VCVTPH2PS    (BX), Y0
-	VPBROADCASTD 32(AX), Y2
-	VPMADDWD     (DI), Y2, Y2
-	VPBROADCASTD 36(AX), Y3
-	VPMADDWD     32(DI), Y3, Y3
-	VPADDD       Y3, Y2, Y2
-	VPBROADCASTD 48(AX), Y3
-	VPMADDWD     64(DI), Y3, Y3
-	VPADDD       Y3, Y2, Y2
-	VPBROADCASTD 52(AX), Y3
-	VPMADDWD     96(DI), Y3, Y3
-	VPADDD       Y3, Y2, Y2
-	VPBROADCASTD 40(AX), Y3
-	VPMADDWD     128(DI), Y3, Y3
-	VPADDD       Y3, Y2, Y2
-	VPBROADCASTD 44(AX), Y3
-	VPMADDWD     160(DI), Y3, Y3
-	VPADDD       Y3, Y2, Y2
-	VPBROADCASTD 56(AX), Y3
-	VPMADDWD     192(DI), Y3, Y3
-	VPADDD       Y3, Y2, Y2
-	VPBROADCASTD 60(AX), Y3
-	VPMADDWD     224(DI), Y3, Y3
-	VPADDD       Y3, Y2, Y2
-	VPSUBD       Y2, Y1, Y1
-	VBROADCASTSS (DX), Y2
-	VMULPS       Y0, Y2, Y0
+	VPBROADCASTD 32(AX), Y4
+	VPMADDWD     (DI), Y4, Y4
+	VPBROADCASTD 36(AX), Y5
+	VPMADDWD     32(DI), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPBROADCASTD 48(AX), Y5
+	VPMADDWD     64(DI), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPBROADCASTD 52(AX), Y5
+	VPMADDWD     96(DI), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPBROADCASTD 40(AX), Y5
+	VPMADDWD     128(DI), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPBROADCASTD 44(AX), Y5
+	VPMADDWD     160(DI), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPBROADCASTD 56(AX), Y5
+	VPMADDWD     192(DI), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPBROADCASTD 60(AX), Y5
+	VPMADDWD     224(DI), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPSUBD       Y4, Y1, Y1
+	VBROADCASTSS (DX), Y4
+	VMULPS       Y0, Y4, Y0
 	VCVTDQ2PS    Y1, Y1
-	VMOVUPS      (AX), Y2
-	VFMADD231PS  Y0, Y1, Y2
-	VMOVUPS      Y2, (AX)
+	VMOVUPS      (AX), Y4
+	VFMADD231PS  Y0, Y1, Y4
+	VMOVUPS      Y4, (AX)
 	ADDQ         $0x00000690, BX
 	ADDQ         $0x04, DX
 	ADDQ         $0x40, 872(SP)
@@ -508,6 +486,18 @@ step:
 	JNZ          panel
 	VZEROUPPER
 	RET
+
+DATA bytes0f<>+0(SB)/8, $0x0f0f0f0f0f0f0f0f
+DATA bytes0f<>+8(SB)/8, $0x0f0f0f0f0f0f0f0f
+DATA bytes0f<>+16(SB)/8, $0x0f0f0f0f0f0f0f0f
+DATA bytes0f<>+24(SB)/8, $0x0f0f0f0f0f0f0f0f
+GLOBL bytes0f<>(SB), RODATA|NOPTR, $32
+
+DATA bytes30<>+0(SB)/8, $0x3030303030303030
+DATA bytes30<>+8(SB)/8, $0x3030303030303030
+DATA bytes30<>+16(SB)/8, $0x3030303030303030
+DATA bytes30<>+24(SB)/8, $0x3030303030303030
+GLOBL bytes30<>(SB), RODATA|NOPTR, $32
 
 DATA highTwice0<>+0(SB)/8, $0x0480048000800080
 DATA highTwice0<>+8(SB)/8, $0x0c800c8008800880
@@ -533,28 +523,18 @@ DATA highTwice3<>+16(SB)/8, $0x0780078003800380
 DATA highTwice3<>+24(SB)/8, $0x0f800f800b800b80
 GLOBL highTwice3<>(SB), RODATA|NOPTR, $32
 
-DATA bytes0f<>+0(SB)/8, $0x0f0f0f0f0f0f0f0f
-DATA bytes0f<>+8(SB)/8, $0x0f0f0f0f0f0f0f0f
-DATA bytes0f<>+16(SB)/8, $0x0f0f0f0f0f0f0f0f
-DATA bytes0f<>+24(SB)/8, $0x0f0f0f0f0f0f0f0f
-GLOBL bytes0f<>(SB), RODATA|NOPTR, $32
-
-DATA bytes30<>+0(SB)/8, $0x3030303030303030
-DATA bytes30<>+8(SB)/8, $0x3030303030303030
-DATA bytes30<>+16(SB)/8, $0x3030303030303030
-DATA bytes30<>+24(SB)/8, $0x3030303030303030
-GLOBL bytes30<>(SB), RODATA|NOPTR, $32
-
 // func avx2VecQ6_Kx2(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
 TEXT ·avx2VecQ6_Kx2(SB), $944-64
-	LEAQ   (SP), AX
-	ADDQ   $0x1f, AX
-	ANDQ   $-32, AX
-	MOVQ   nb+40(FP), BX
-	IMUL3Q $0x00000100, BX, SI
-	SHLQ   $0x02, BX
-	MOVQ   panels+48(FP), DI
+	LEAQ    (SP), AX
+	ADDQ    $0x1f, AX
+	ANDQ    $-32, AX
+	MOVQ    nb+40(FP), BX
+	IMUL3Q  $0x00000100, BX, SI
+	SHLQ    $0x02, BX
+	VMOVDQU bytes0f<>+0(SB), Y4
+	VMOVDQU bytes30<>+0(SB), Y5
+	MOVQ    panels+48(FP), DI
 
 panel:
 	MOVQ    xq+16(FP), CX
@@ -681,212 +661,196 @@ step:
 	PREFETCHT0   2368(R10)
 	PREFETCHT0   2432(R10)
 	PREFETCHT0   2496(R10)
-	VMOVDQU      bytes0f<>+0(SB), Y2
-	VPAND        (R10), Y2, Y2
+	VPAND        (R10), Y4, Y2
 	VMOVDQU      (R11), Y0
 	VPSLLD       $0x04, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y5, Y0, Y0
 	VPOR         Y0, Y2, Y2
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD (CX)(SI*1), Y4
-	VPMADDUBSW   Y4, Y2, Y2
-	VMOVDQU      bytes0f<>+0(SB), Y4
-	VPAND        32(R10), Y4, Y4
-	VMOVDQU      32(R11), Y5
-	VPSLLD       $0x04, Y5, Y5
-	VPAND        bytes30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 4(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VPBROADCASTD 4(CX)(SI*1), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y2, Y2
+	VPBROADCASTD (CX)(SI*1), Y6
+	VPMADDUBSW   Y6, Y2, Y2
+	VPAND        32(R10), Y4, Y6
+	VMOVDQU      32(R11), Y7
+	VPSLLD       $0x04, Y7, Y7
+	VPAND        Y5, Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPBROADCASTD 4(CX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y0, Y0
+	VPBROADCASTD 4(CX)(SI*1), Y7
+	VPMADDUBSW   Y7, Y6, Y6
+	VPADDW       Y6, Y2, Y2
 	VPMADDWD     (R8), Y0, Y0
 	VPMADDWD     (R8), Y2, Y2
 	VPADDD       Y0, Y1, Y1
 	VPADDD       Y2, Y3, Y3
-	VMOVDQU      bytes0f<>+0(SB), Y2
-	VPAND        64(R10), Y2, Y2
+	VPAND        64(R10), Y4, Y2
 	VMOVDQU      64(R11), Y0
 	VPSLLD       $0x04, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y5, Y0, Y0
 	VPOR         Y0, Y2, Y2
 	VPBROADCASTD 8(CX), Y0
 	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD 8(CX)(SI*1), Y4
-	VPMADDUBSW   Y4, Y2, Y2
-	VMOVDQU      bytes0f<>+0(SB), Y4
-	VPAND        96(R10), Y4, Y4
-	VMOVDQU      96(R11), Y5
-	VPSLLD       $0x04, Y5, Y5
-	VPAND        bytes30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 12(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y2, Y2
+	VPBROADCASTD 8(CX)(SI*1), Y6
+	VPMADDUBSW   Y6, Y2, Y2
+	VPAND        96(R10), Y4, Y6
+	VMOVDQU      96(R11), Y7
+	VPSLLD       $0x04, Y7, Y7
+	VPAND        Y5, Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPBROADCASTD 12(CX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y7
+	VPMADDUBSW   Y7, Y6, Y6
+	VPADDW       Y6, Y2, Y2
 	VPMADDWD     (R8), Y0, Y0
 	VPMADDWD     (R8), Y2, Y2
 	VPADDD       Y0, Y1, Y1
 	VPADDD       Y2, Y3, Y3
-	VMOVDQU      bytes0f<>+0(SB), Y2
-	VPAND        128(R10), Y2, Y2
+	VPAND        128(R10), Y4, Y2
 	VMOVDQU      128(R11), Y0
 	VPSLLD       $0x04, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y5, Y0, Y0
 	VPOR         Y0, Y2, Y2
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD 16(CX)(SI*1), Y4
-	VPMADDUBSW   Y4, Y2, Y2
-	VMOVDQU      bytes0f<>+0(SB), Y4
-	VPAND        160(R10), Y4, Y4
-	VMOVDQU      160(R11), Y5
-	VPSLLD       $0x04, Y5, Y5
-	VPAND        bytes30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 20(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VPBROADCASTD 20(CX)(SI*1), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y2, Y2
+	VPBROADCASTD 16(CX)(SI*1), Y6
+	VPMADDUBSW   Y6, Y2, Y2
+	VPAND        160(R10), Y4, Y6
+	VMOVDQU      160(R11), Y7
+	VPSLLD       $0x04, Y7, Y7
+	VPAND        Y5, Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPBROADCASTD 20(CX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y0, Y0
+	VPBROADCASTD 20(CX)(SI*1), Y7
+	VPMADDUBSW   Y7, Y6, Y6
+	VPADDW       Y6, Y2, Y2
 	VPMADDWD     32(R8), Y0, Y0
 	VPMADDWD     32(R8), Y2, Y2
 	VPADDD       Y0, Y1, Y1
 	VPADDD       Y2, Y3, Y3
-	VMOVDQU      bytes0f<>+0(SB), Y2
-	VPAND        192(R10), Y2, Y2
+	VPAND        192(R10), Y4, Y2
 	VMOVDQU      192(R11), Y0
 	VPSLLD       $0x04, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y5, Y0, Y0
 	VPOR         Y0, Y2, Y2
 	VPBROADCASTD 24(CX), Y0
 	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD 24(CX)(SI*1), Y4
-	VPMADDUBSW   Y4, Y2, Y2
-	VMOVDQU      bytes0f<>+0(SB), Y4
-	VPAND        224(R10), Y4, Y4
-	VMOVDQU      224(R11), Y5
-	VPSLLD       $0x04, Y5, Y5
-	VPAND        bytes30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 28(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y2, Y2
+	VPBROADCASTD 24(CX)(SI*1), Y6
+	VPMADDUBSW   Y6, Y2, Y2
+	VPAND        224(R10), Y4, Y6
+	VMOVDQU      224(R11), Y7
+	VPSLLD       $0x04, Y7, Y7
+	VPAND        Y5, Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPBROADCASTD 28(CX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y7
+	VPMADDUBSW   Y7, Y6, Y6
+	VPADDW       Y6, Y2, Y2
 	VPMADDWD     32(R8), Y0, Y0
 	VPMADDWD     32(R8), Y2, Y2
 	VPADDD       Y0, Y1, Y1
 	VPADDD       Y2, Y3, Y3
 	ADDQ         $0x20, CX
 	ADDQ         $0x40, R8
-	VMOVDQU      bytes0f<>+0(SB), Y2
-	VPAND        256(R10), Y2, Y2
+	VPAND        256(R10), Y4, Y2
 	VMOVDQU      (R11), Y0
 	VPSLLD       $0x02, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y5, Y0, Y0
 	VPOR         Y0, Y2, Y2
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD (CX)(SI*1), Y4
-	VPMADDUBSW   Y4, Y2, Y2
-	VMOVDQU      bytes0f<>+0(SB), Y4
-	VPAND        288(R10), Y4, Y4
-	VMOVDQU      32(R11), Y5
-	VPSLLD       $0x02, Y5, Y5
-	VPAND        bytes30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 4(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VPBROADCASTD 4(CX)(SI*1), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y2, Y2
+	VPBROADCASTD (CX)(SI*1), Y6
+	VPMADDUBSW   Y6, Y2, Y2
+	VPAND        288(R10), Y4, Y6
+	VMOVDQU      32(R11), Y7
+	VPSLLD       $0x02, Y7, Y7
+	VPAND        Y5, Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPBROADCASTD 4(CX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y0, Y0
+	VPBROADCASTD 4(CX)(SI*1), Y7
+	VPMADDUBSW   Y7, Y6, Y6
+	VPADDW       Y6, Y2, Y2
 	VPMADDWD     (R8), Y0, Y0
 	VPMADDWD     (R8), Y2, Y2
 	VPADDD       Y0, Y1, Y1
 	VPADDD       Y2, Y3, Y3
-	VMOVDQU      bytes0f<>+0(SB), Y2
-	VPAND        320(R10), Y2, Y2
+	VPAND        320(R10), Y4, Y2
 	VMOVDQU      64(R11), Y0
 	VPSLLD       $0x02, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y5, Y0, Y0
 	VPOR         Y0, Y2, Y2
 	VPBROADCASTD 8(CX), Y0
 	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD 8(CX)(SI*1), Y4
-	VPMADDUBSW   Y4, Y2, Y2
-	VMOVDQU      bytes0f<>+0(SB), Y4
-	VPAND        352(R10), Y4, Y4
-	VMOVDQU      96(R11), Y5
-	VPSLLD       $0x02, Y5, Y5
-	VPAND        bytes30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 12(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y2, Y2
+	VPBROADCASTD 8(CX)(SI*1), Y6
+	VPMADDUBSW   Y6, Y2, Y2
+	VPAND        352(R10), Y4, Y6
+	VMOVDQU      96(R11), Y7
+	VPSLLD       $0x02, Y7, Y7
+	VPAND        Y5, Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPBROADCASTD 12(CX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y7
+	VPMADDUBSW   Y7, Y6, Y6
+	VPADDW       Y6, Y2, Y2
 	VPMADDWD     (R8), Y0, Y0
 	VPMADDWD     (R8), Y2, Y2
 	VPADDD       Y0, Y1, Y1
 	VPADDD       Y2, Y3, Y3
-	VMOVDQU      bytes0f<>+0(SB), Y2
-	VPAND        384(R10), Y2, Y2
+	VPAND        384(R10), Y4, Y2
 	VMOVDQU      128(R11), Y0
 	VPSLLD       $0x02, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y5, Y0, Y0
 	VPOR         Y0, Y2, Y2
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD 16(CX)(SI*1), Y4
-	VPMADDUBSW   Y4, Y2, Y2
-	VMOVDQU      bytes0f<>+0(SB), Y4
-	VPAND        416(R10), Y4, Y4
-	VMOVDQU      160(R11), Y5
-	VPSLLD       $0x02, Y5, Y5
-	VPAND        bytes30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 20(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VPBROADCASTD 20(CX)(SI*1), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y2, Y2
+	VPBROADCASTD 16(CX)(SI*1), Y6
+	VPMADDUBSW   Y6, Y2, Y2
+	VPAND        416(R10), Y4, Y6
+	VMOVDQU      160(R11), Y7
+	VPSLLD       $0x02, Y7, Y7
+	VPAND        Y5, Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPBROADCASTD 20(CX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y0, Y0
+	VPBROADCASTD 20(CX)(SI*1), Y7
+	VPMADDUBSW   Y7, Y6, Y6
+	VPADDW       Y6, Y2, Y2
 	VPMADDWD     32(R8), Y0, Y0
 	VPMADDWD     32(R8), Y2, Y2
 	VPADDD       Y0, Y1, Y1
 	VPADDD       Y2, Y3, Y3
-	VMOVDQU      bytes0f<>+0(SB), Y2
-	VPAND        448(R10), Y2, Y2
+	VPAND        448(R10), Y4, Y2
 	VMOVDQU      192(R11), Y0
 	VPSLLD       $0x02, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y5, Y0, Y0
 	VPOR         Y0, Y2, Y2
 	VPBROADCASTD 24(CX), Y0
 	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD 24(CX)(SI*1), Y4
-	VPMADDUBSW   Y4, Y2, Y2
-	VMOVDQU      bytes0f<>+0(SB), Y4
-	VPAND        480(R10), Y4, Y4
-	VMOVDQU      224(R11), Y5
-	VPSLLD       $0x02, Y5, Y5
-	VPAND        bytes30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 28(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y2, Y2
+	VPBROADCASTD 24(CX)(SI*1), Y6
+	VPMADDUBSW   Y6, Y2, Y2
+	VPAND        480(R10), Y4, Y6
+	VMOVDQU      224(R11), Y7
+	VPSLLD       $0x02, Y7, Y7
+	VPAND        Y5, Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPBROADCASTD 28(CX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y7
+	VPMADDUBSW   Y7, Y6, Y6
+	VPADDW       Y6, Y2, Y2
 	VPMADDWD     32(R8), Y0, Y0
 	VPMADDWD     32(R8), Y2, Y2
 	VPADDD       Y0, Y1, Y1
@@ -895,104 +859,96 @@ step:
 	ADDQ         $0x40, R8
 	VMOVDQU      (R10), Y2
 	VPSRLD       $0x04, Y2, Y2
-	VPAND        bytes0f<>+0(SB), Y2, Y2
-	VMOVDQU      bytes30<>+0(SB), Y0
-	VPAND        (R11), Y0, Y0
+	VPAND        Y4, Y2, Y2
+	VPAND        (R11), Y5, Y0
 	VPOR         Y0, Y2, Y2
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD (CX)(SI*1), Y4
-	VPMADDUBSW   Y4, Y2, Y2
-	VMOVDQU      32(R10), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        bytes0f<>+0(SB), Y4, Y4
-	VMOVDQU      bytes30<>+0(SB), Y5
-	VPAND        32(R11), Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 4(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VPBROADCASTD 4(CX)(SI*1), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y2, Y2
+	VPBROADCASTD (CX)(SI*1), Y6
+	VPMADDUBSW   Y6, Y2, Y2
+	VMOVDQU      32(R10), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        Y4, Y6, Y6
+	VPAND        32(R11), Y5, Y7
+	VPOR         Y7, Y6, Y6
+	VPBROADCASTD 4(CX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y0, Y0
+	VPBROADCASTD 4(CX)(SI*1), Y7
+	VPMADDUBSW   Y7, Y6, Y6
+	VPADDW       Y6, Y2, Y2
 	VPMADDWD     (R8), Y0, Y0
 	VPMADDWD     (R8), Y2, Y2
 	VPADDD       Y0, Y1, Y1
 	VPADDD       Y2, Y3, Y3
 	VMOVDQU      64(R10), Y2
 	VPSRLD       $0x04, Y2, Y2
-	VPAND        bytes0f<>+0(SB), Y2, Y2
-	VMOVDQU      bytes30<>+0(SB), Y0
-	VPAND        64(R11), Y0, Y0
+	VPAND        Y4, Y2, Y2
+	VPAND        64(R11), Y5, Y0
 	VPOR         Y0, Y2, Y2
 	VPBROADCASTD 8(CX), Y0
 	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD 8(CX)(SI*1), Y4
-	VPMADDUBSW   Y4, Y2, Y2
-	VMOVDQU      96(R10), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        bytes0f<>+0(SB), Y4, Y4
-	VMOVDQU      bytes30<>+0(SB), Y5
-	VPAND        96(R11), Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 12(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y2, Y2
+	VPBROADCASTD 8(CX)(SI*1), Y6
+	VPMADDUBSW   Y6, Y2, Y2
+	VMOVDQU      96(R10), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        Y4, Y6, Y6
+	VPAND        96(R11), Y5, Y7
+	VPOR         Y7, Y6, Y6
+	VPBROADCASTD 12(CX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y7
+	VPMADDUBSW   Y7, Y6, Y6
+	VPADDW       Y6, Y2, Y2
 	VPMADDWD     (R8), Y0, Y0
 	VPMADDWD     (R8), Y2, Y2
 	VPADDD       Y0, Y1, Y1
 	VPADDD       Y2, Y3, Y3
 	VMOVDQU      128(R10), Y2
 	VPSRLD       $0x04, Y2, Y2
-	VPAND        bytes0f<>+0(SB), Y2, Y2
-	VMOVDQU      bytes30<>+0(SB), Y0
-	VPAND        128(R11), Y0, Y0
+	VPAND        Y4, Y2, Y2
+	VPAND        128(R11), Y5, Y0
 	VPOR         Y0, Y2, Y2
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD 16(CX)(SI*1), Y4
-	VPMADDUBSW   Y4, Y2, Y2
-	VMOVDQU      160(R10), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        bytes0f<>+0(SB), Y4, Y4
-	VMOVDQU      bytes30<>+0(SB), Y5
-	VPAND        160(R11), Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 20(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VPBROADCASTD 20(CX)(SI*1), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y2, Y2
+	VPBROADCASTD 16(CX)(SI*1), Y6
+	VPMADDUBSW   Y6, Y2, Y2
+	VMOVDQU      160(R10), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        Y4, Y6, Y6
+	VPAND        160(R11), Y5, Y7
+	VPOR         Y7, Y6, Y6
+	VPBROADCASTD 20(CX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y0, Y0
+	VPBROADCASTD 20(CX)(SI*1), Y7
+	VPMADDUBSW   Y7, Y6, Y6
+	VPADDW       Y6, Y2, Y2
 	VPMADDWD     32(R8), Y0, Y0
 	VPMADDWD     32(R8), Y2, Y2
 	VPADDD       Y0, Y1, Y1
 	VPADDD       Y2, Y3, Y3
 	VMOVDQU      192(R10), Y2
 	VPSRLD       $0x04, Y2, Y2
-	VPAND        bytes0f<>+0(SB), Y2, Y2
-	VMOVDQU      bytes30<>+0(SB), Y0
-	VPAND        192(R11), Y0, Y0
+	VPAND        Y4, Y2, Y2
+	VPAND        192(R11), Y5, Y0
 	VPOR         Y0, Y2, Y2
 	VPBROADCASTD 24(CX), Y0
 	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD 24(CX)(SI*1), Y4
-	VPMADDUBSW   Y4, Y2, Y2
-	VMOVDQU      224(R10), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        bytes0f<>+0(SB), Y4, Y4
-	VMOVDQU      bytes30<>+0(SB), Y5
-	VPAND        224(R11), Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 28(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y2, Y2
+	VPBROADCASTD 24(CX)(SI*1), Y6
+	VPMADDUBSW   Y6, Y2, Y2
+	VMOVDQU      224(R10), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        Y4, Y6, Y6
+	VPAND        224(R11), Y5, Y7
+	VPOR         Y7, Y6, Y6
+	VPBROADCASTD 28(CX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y7
+	VPMADDUBSW   Y7, Y6, Y6
+	VPADDW       Y6, Y2, Y2
 	VPMADDWD     32(R8), Y0, Y0
 	VPMADDWD     32(R8), Y2, Y2
 	VPADDD       Y0, Y1, Y1
@@ -1001,112 +957,112 @@ step:
 	ADDQ         $0x40, R8
 	VMOVDQU      256(R10), Y2
 	VPSRLD       $0x04, Y2, Y2
-	VPAND        bytes0f<>+0(SB), Y2, Y2
+	VPAND        Y4, Y2, Y2
 	VMOVDQU      (R11), Y0
 	VPSRLD       $0x02, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y5, Y0, Y0
 	VPOR         Y0, Y2, Y2
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD (CX)(SI*1), Y4
-	VPMADDUBSW   Y4, Y2, Y2
-	VMOVDQU      288(R10), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        bytes0f<>+0(SB), Y4, Y4
-	VMOVDQU      32(R11), Y5
-	VPSRLD       $0x02, Y5, Y5
-	VPAND        bytes30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 4(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VPBROADCASTD 4(CX)(SI*1), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y2, Y2
+	VPBROADCASTD (CX)(SI*1), Y6
+	VPMADDUBSW   Y6, Y2, Y2
+	VMOVDQU      288(R10), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        Y4, Y6, Y6
+	VMOVDQU      32(R11), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        Y5, Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPBROADCASTD 4(CX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y0, Y0
+	VPBROADCASTD 4(CX)(SI*1), Y7
+	VPMADDUBSW   Y7, Y6, Y6
+	VPADDW       Y6, Y2, Y2
 	VPMADDWD     (R8), Y0, Y0
 	VPMADDWD     (R8), Y2, Y2
 	VPADDD       Y0, Y1, Y1
 	VPADDD       Y2, Y3, Y3
 	VMOVDQU      320(R10), Y2
 	VPSRLD       $0x04, Y2, Y2
-	VPAND        bytes0f<>+0(SB), Y2, Y2
+	VPAND        Y4, Y2, Y2
 	VMOVDQU      64(R11), Y0
 	VPSRLD       $0x02, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y5, Y0, Y0
 	VPOR         Y0, Y2, Y2
 	VPBROADCASTD 8(CX), Y0
 	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD 8(CX)(SI*1), Y4
-	VPMADDUBSW   Y4, Y2, Y2
-	VMOVDQU      352(R10), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        bytes0f<>+0(SB), Y4, Y4
-	VMOVDQU      96(R11), Y5
-	VPSRLD       $0x02, Y5, Y5
-	VPAND        bytes30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 12(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y2, Y2
+	VPBROADCASTD 8(CX)(SI*1), Y6
+	VPMADDUBSW   Y6, Y2, Y2
+	VMOVDQU      352(R10), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        Y4, Y6, Y6
+	VMOVDQU      96(R11), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        Y5, Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPBROADCASTD 12(CX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y7
+	VPMADDUBSW   Y7, Y6, Y6
+	VPADDW       Y6, Y2, Y2
 	VPMADDWD     (R8), Y0, Y0
 	VPMADDWD     (R8), Y2, Y2
 	VPADDD       Y0, Y1, Y1
 	VPADDD       Y2, Y3, Y3
 	VMOVDQU      384(R10), Y2
 	VPSRLD       $0x04, Y2, Y2
-	VPAND        bytes0f<>+0(SB), Y2, Y2
+	VPAND        Y4, Y2, Y2
 	VMOVDQU      128(R11), Y0
 	VPSRLD       $0x02, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y5, Y0, Y0
 	VPOR         Y0, Y2, Y2
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD 16(CX)(SI*1), Y4
-	VPMADDUBSW   Y4, Y2, Y2
-	VMOVDQU      416(R10), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        bytes0f<>+0(SB), Y4, Y4
-	VMOVDQU      160(R11), Y5
-	VPSRLD       $0x02, Y5, Y5
-	VPAND        bytes30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 20(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VPBROADCASTD 20(CX)(SI*1), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y2, Y2
+	VPBROADCASTD 16(CX)(SI*1), Y6
+	VPMADDUBSW   Y6, Y2, Y2
+	VMOVDQU      416(R10), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        Y4, Y6, Y6
+	VMOVDQU      160(R11), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        Y5, Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPBROADCASTD 20(CX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y0, Y0
+	VPBROADCASTD 20(CX)(SI*1), Y7
+	VPMADDUBSW   Y7, Y6, Y6
+	VPADDW       Y6, Y2, Y2
 	VPMADDWD     32(R8), Y0, Y0
 	VPMADDWD     32(R8), Y2, Y2
 	VPADDD       Y0, Y1, Y1
 	VPADDD       Y2, Y3, Y3
 	VMOVDQU      448(R10), Y2
 	VPSRLD       $0x04, Y2, Y2
-	VPAND        bytes0f<>+0(SB), Y2, Y2
+	VPAND        Y4, Y2, Y2
 	VMOVDQU      192(R11), Y0
 	VPSRLD       $0x02, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y5, Y0, Y0
 	VPOR         Y0, Y2, Y2
 	VPBROADCASTD 24(CX), Y0
 	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD 24(CX)(SI*1), Y4
-	VPMADDUBSW   Y4, Y2, Y2
-	VMOVDQU      480(R10), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        bytes0f<>+0(SB), Y4, Y4
-	VMOVDQU      224(R11), Y5
-	VPSRLD       $0x02, Y5, Y5
-	VPAND        bytes30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 28(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y2, Y2
+	VPBROADCASTD 24(CX)(SI*1), Y6
+	VPMADDUBSW   Y6, Y2, Y2
+	VMOVDQU      480(R10), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        Y4, Y6, Y6
+	VMOVDQU      224(R11), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        Y5, Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPBROADCASTD 28(CX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y7
+	VPMADDUBSW   Y7, Y6, Y6
+	VPADDW       Y6, Y2, Y2
 	VPMADDWD     32(R8), Y0, Y0
 	VPMADDWD     32(R8), Y2, Y2
 	VPADDD       Y0, Y1, Y1
@@ -1130,34 +1086,34 @@ step:
 	VCVTPH2PS    (DI), Y0
 	VPBROADCASTD 64(AX), Y2
 	VPMADDWD     (R9), Y2, Y2
-	VPBROADCASTD 68(AX), Y4
-	VPMADDWD     32(R9), Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPBROADCASTD 80(AX), Y4
-	VPMADDWD     64(R9), Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPBROADCASTD 84(AX), Y4
-	VPMADDWD     96(R9), Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPBROADCASTD 72(AX), Y4
-	VPMADDWD     128(R9), Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPBROADCASTD 76(AX), Y4
-	VPMADDWD     160(R9), Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPBROADCASTD 88(AX), Y4
-	VPMADDWD     192(R9), Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPBROADCASTD 92(AX), Y4
-	VPMADDWD     224(R9), Y4, Y4
-	VPADDD       Y4, Y2, Y2
+	VPBROADCASTD 68(AX), Y6
+	VPMADDWD     32(R9), Y6, Y6
+	VPADDD       Y6, Y2, Y2
+	VPBROADCASTD 80(AX), Y6
+	VPMADDWD     64(R9), Y6, Y6
+	VPADDD       Y6, Y2, Y2
+	VPBROADCASTD 84(AX), Y6
+	VPMADDWD     96(R9), Y6, Y6
+	VPADDD       Y6, Y2, Y2
+	VPBROADCASTD 72(AX), Y6
+	VPMADDWD     128(R9), Y6, Y6
+	VPADDD       Y6, Y2, Y2
+	VPBROADCASTD 76(AX), Y6
+	VPMADDWD     160(R9), Y6, Y6
+	VPADDD       Y6, Y2, Y2
+	VPBROADCASTD 88(AX), Y6
+	VPMADDWD     192(R9), Y6, Y6
+	VPADDD       Y6, Y2, Y2
+	VPBROADCASTD 92(AX), Y6
+	VPMADDWD     224(R9), Y6, Y6
+	VPADDD       Y6, Y2, Y2
 	VPSUBD       Y2, Y1, Y1
 	VBROADCASTSS (DX), Y2
 	VMULPS       Y0, Y2, Y2
 	VCVTDQ2PS    Y1, Y1
-	VMOVUPS      (AX), Y4
-	VFMADD231PS  Y2, Y1, Y4
-	VMOVUPS      Y4, (AX)
+	VMOVUPS      (AX), Y6
+	VFMADD231PS  Y2, Y1, Y6
+	VMOVUPS      Y6, (AX)
 	VPBROADCASTD 96(AX), Y1
 	VPMADDWD     (R9), Y1, Y1
 	VPBROADCASTD 100(AX), Y2
@@ -1210,13 +1166,15 @@ step:
 // func avx2VecQ6_Kx3(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
 TEXT ·avx2VecQ6_Kx3(SB), $1008-64
-	LEAQ   (SP), AX
-	ADDQ   $0x1f, AX
-	ANDQ   $-32, AX
-	MOVQ   nb+40(FP), BX
-	IMUL3Q $0x00000100, BX, SI
-	SHLQ   $0x02, BX
-	MOVQ   panels+48(FP), DI
+	LEAQ    (SP), AX
+	ADDQ    $0x1f, AX
+	ANDQ    $-32, AX
+	MOVQ    nb+40(FP), BX
+	IMUL3Q  $0x00000100, BX, SI
+	SHLQ    $0x02, BX
+	VMOVDQU bytes0f<>+0(SB), Y6
+	VMOVDQU bytes30<>+0(SB), Y7
+	MOVQ    panels+48(FP), DI
 
 panel:
 	MOVQ    xq+16(FP), CX
@@ -1346,132 +1304,124 @@ step:
 	PREFETCHT0   2368(R10)
 	PREFETCHT0   2432(R10)
 	PREFETCHT0   2496(R10)
-	VMOVDQU      bytes0f<>+0(SB), Y4
-	VPAND        (R10), Y4, Y4
+	VPAND        (R10), Y6, Y4
 	VMOVDQU      (R11), Y0
 	VPSLLD       $0x04, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y7, Y0, Y0
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
 	VPBROADCASTD (CX)(SI*1), Y2
 	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD (CX)(SI*2), Y6
-	VPMADDUBSW   Y6, Y4, Y4
-	VMOVDQU      bytes0f<>+0(SB), Y6
-	VPAND        32(R10), Y6, Y6
-	VMOVDQU      32(R11), Y7
-	VPSLLD       $0x04, Y7, Y7
-	VPAND        bytes30<>+0(SB), Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 4(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y0, Y0
-	VPBROADCASTD 4(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y2, Y2
-	VPBROADCASTD 4(CX)(SI*2), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y4, Y4
+	VPBROADCASTD (CX)(SI*2), Y8
+	VPMADDUBSW   Y8, Y4, Y4
+	VPAND        32(R10), Y6, Y8
+	VMOVDQU      32(R11), Y9
+	VPSLLD       $0x04, Y9, Y9
+	VPAND        Y7, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 4(CX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y0, Y0
+	VPBROADCASTD 4(CX)(SI*1), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y2, Y2
+	VPBROADCASTD 4(CX)(SI*2), Y9
+	VPMADDUBSW   Y9, Y8, Y8
+	VPADDW       Y8, Y4, Y4
 	VPMADDWD     (R8), Y0, Y0
 	VPMADDWD     (R8), Y2, Y2
 	VPMADDWD     (R8), Y4, Y4
 	VPADDD       Y0, Y1, Y1
 	VPADDD       Y2, Y3, Y3
 	VPADDD       Y4, Y5, Y5
-	VMOVDQU      bytes0f<>+0(SB), Y4
-	VPAND        64(R10), Y4, Y4
+	VPAND        64(R10), Y6, Y4
 	VMOVDQU      64(R11), Y0
 	VPSLLD       $0x04, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y7, Y0, Y0
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD 8(CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
 	VPBROADCASTD 8(CX)(SI*1), Y2
 	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD 8(CX)(SI*2), Y6
-	VPMADDUBSW   Y6, Y4, Y4
-	VMOVDQU      bytes0f<>+0(SB), Y6
-	VPAND        96(R10), Y6, Y6
-	VMOVDQU      96(R11), Y7
-	VPSLLD       $0x04, Y7, Y7
-	VPAND        bytes30<>+0(SB), Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 12(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y2, Y2
-	VPBROADCASTD 12(CX)(SI*2), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y4, Y4
+	VPBROADCASTD 8(CX)(SI*2), Y8
+	VPMADDUBSW   Y8, Y4, Y4
+	VPAND        96(R10), Y6, Y8
+	VMOVDQU      96(R11), Y9
+	VPSLLD       $0x04, Y9, Y9
+	VPAND        Y7, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 12(CX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y2, Y2
+	VPBROADCASTD 12(CX)(SI*2), Y9
+	VPMADDUBSW   Y9, Y8, Y8
+	VPADDW       Y8, Y4, Y4
 	VPMADDWD     (R8), Y0, Y0
 	VPMADDWD     (R8), Y2, Y2
 	VPMADDWD     (R8), Y4, Y4
 	VPADDD       Y0, Y1, Y1
 	VPADDD       Y2, Y3, Y3
 	VPADDD       Y4, Y5, Y5
-	VMOVDQU      bytes0f<>+0(SB), Y4
-	VPAND        128(R10), Y4, Y4
+	VPAND        128(R10), Y6, Y4
 	VMOVDQU      128(R11), Y0
 	VPSLLD       $0x04, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y7, Y0, Y0
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
 	VPBROADCASTD 16(CX)(SI*1), Y2
 	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD 16(CX)(SI*2), Y6
-	VPMADDUBSW   Y6, Y4, Y4
-	VMOVDQU      bytes0f<>+0(SB), Y6
-	VPAND        160(R10), Y6, Y6
-	VMOVDQU      160(R11), Y7
-	VPSLLD       $0x04, Y7, Y7
-	VPAND        bytes30<>+0(SB), Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 20(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y0, Y0
-	VPBROADCASTD 20(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y2, Y2
-	VPBROADCASTD 20(CX)(SI*2), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y4, Y4
+	VPBROADCASTD 16(CX)(SI*2), Y8
+	VPMADDUBSW   Y8, Y4, Y4
+	VPAND        160(R10), Y6, Y8
+	VMOVDQU      160(R11), Y9
+	VPSLLD       $0x04, Y9, Y9
+	VPAND        Y7, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 20(CX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y0, Y0
+	VPBROADCASTD 20(CX)(SI*1), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y2, Y2
+	VPBROADCASTD 20(CX)(SI*2), Y9
+	VPMADDUBSW   Y9, Y8, Y8
+	VPADDW       Y8, Y4, Y4
 	VPMADDWD     32(R8), Y0, Y0
 	VPMADDWD     32(R8), Y2, Y2
 	VPMADDWD     32(R8), Y4, Y4
 	VPADDD       Y0, Y1, Y1
 	VPADDD       Y2, Y3, Y3
 	VPADDD       Y4, Y5, Y5
-	VMOVDQU      bytes0f<>+0(SB), Y4
-	VPAND        192(R10), Y4, Y4
+	VPAND        192(R10), Y6, Y4
 	VMOVDQU      192(R11), Y0
 	VPSLLD       $0x04, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y7, Y0, Y0
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD 24(CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
 	VPBROADCASTD 24(CX)(SI*1), Y2
 	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD 24(CX)(SI*2), Y6
-	VPMADDUBSW   Y6, Y4, Y4
-	VMOVDQU      bytes0f<>+0(SB), Y6
-	VPAND        224(R10), Y6, Y6
-	VMOVDQU      224(R11), Y7
-	VPSLLD       $0x04, Y7, Y7
-	VPAND        bytes30<>+0(SB), Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 28(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y2, Y2
-	VPBROADCASTD 28(CX)(SI*2), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y4, Y4
+	VPBROADCASTD 24(CX)(SI*2), Y8
+	VPMADDUBSW   Y8, Y4, Y4
+	VPAND        224(R10), Y6, Y8
+	VMOVDQU      224(R11), Y9
+	VPSLLD       $0x04, Y9, Y9
+	VPAND        Y7, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 28(CX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y2, Y2
+	VPBROADCASTD 28(CX)(SI*2), Y9
+	VPMADDUBSW   Y9, Y8, Y8
+	VPADDW       Y8, Y4, Y4
 	VPMADDWD     32(R8), Y0, Y0
 	VPMADDWD     32(R8), Y2, Y2
 	VPMADDWD     32(R8), Y4, Y4
@@ -1480,132 +1430,124 @@ step:
 	VPADDD       Y4, Y5, Y5
 	ADDQ         $0x20, CX
 	ADDQ         $0x40, R8
-	VMOVDQU      bytes0f<>+0(SB), Y4
-	VPAND        256(R10), Y4, Y4
+	VPAND        256(R10), Y6, Y4
 	VMOVDQU      (R11), Y0
 	VPSLLD       $0x02, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y7, Y0, Y0
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
 	VPBROADCASTD (CX)(SI*1), Y2
 	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD (CX)(SI*2), Y6
-	VPMADDUBSW   Y6, Y4, Y4
-	VMOVDQU      bytes0f<>+0(SB), Y6
-	VPAND        288(R10), Y6, Y6
-	VMOVDQU      32(R11), Y7
-	VPSLLD       $0x02, Y7, Y7
-	VPAND        bytes30<>+0(SB), Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 4(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y0, Y0
-	VPBROADCASTD 4(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y2, Y2
-	VPBROADCASTD 4(CX)(SI*2), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y4, Y4
+	VPBROADCASTD (CX)(SI*2), Y8
+	VPMADDUBSW   Y8, Y4, Y4
+	VPAND        288(R10), Y6, Y8
+	VMOVDQU      32(R11), Y9
+	VPSLLD       $0x02, Y9, Y9
+	VPAND        Y7, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 4(CX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y0, Y0
+	VPBROADCASTD 4(CX)(SI*1), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y2, Y2
+	VPBROADCASTD 4(CX)(SI*2), Y9
+	VPMADDUBSW   Y9, Y8, Y8
+	VPADDW       Y8, Y4, Y4
 	VPMADDWD     (R8), Y0, Y0
 	VPMADDWD     (R8), Y2, Y2
 	VPMADDWD     (R8), Y4, Y4
 	VPADDD       Y0, Y1, Y1
 	VPADDD       Y2, Y3, Y3
 	VPADDD       Y4, Y5, Y5
-	VMOVDQU      bytes0f<>+0(SB), Y4
-	VPAND        320(R10), Y4, Y4
+	VPAND        320(R10), Y6, Y4
 	VMOVDQU      64(R11), Y0
 	VPSLLD       $0x02, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y7, Y0, Y0
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD 8(CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
 	VPBROADCASTD 8(CX)(SI*1), Y2
 	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD 8(CX)(SI*2), Y6
-	VPMADDUBSW   Y6, Y4, Y4
-	VMOVDQU      bytes0f<>+0(SB), Y6
-	VPAND        352(R10), Y6, Y6
-	VMOVDQU      96(R11), Y7
-	VPSLLD       $0x02, Y7, Y7
-	VPAND        bytes30<>+0(SB), Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 12(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y2, Y2
-	VPBROADCASTD 12(CX)(SI*2), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y4, Y4
+	VPBROADCASTD 8(CX)(SI*2), Y8
+	VPMADDUBSW   Y8, Y4, Y4
+	VPAND        352(R10), Y6, Y8
+	VMOVDQU      96(R11), Y9
+	VPSLLD       $0x02, Y9, Y9
+	VPAND        Y7, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 12(CX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y2, Y2
+	VPBROADCASTD 12(CX)(SI*2), Y9
+	VPMADDUBSW   Y9, Y8, Y8
+	VPADDW       Y8, Y4, Y4
 	VPMADDWD     (R8), Y0, Y0
 	VPMADDWD     (R8), Y2, Y2
 	VPMADDWD     (R8), Y4, Y4
 	VPADDD       Y0, Y1, Y1
 	VPADDD       Y2, Y3, Y3
 	VPADDD       Y4, Y5, Y5
-	VMOVDQU      bytes0f<>+0(SB), Y4
-	VPAND        384(R10), Y4, Y4
+	VPAND        384(R10), Y6, Y4
 	VMOVDQU      128(R11), Y0
 	VPSLLD       $0x02, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y7, Y0, Y0
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
 	VPBROADCASTD 16(CX)(SI*1), Y2
 	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD 16(CX)(SI*2), Y6
-	VPMADDUBSW   Y6, Y4, Y4
-	VMOVDQU      bytes0f<>+0(SB), Y6
-	VPAND        416(R10), Y6, Y6
-	VMOVDQU      160(R11), Y7
-	VPSLLD       $0x02, Y7, Y7
-	VPAND        bytes30<>+0(SB), Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 20(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y0, Y0
-	VPBROADCASTD 20(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y2, Y2
-	VPBROADCASTD 20(CX)(SI*2), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y4, Y4
+	VPBROADCASTD 16(CX)(SI*2), Y8
+	VPMADDUBSW   Y8, Y4, Y4
+	VPAND        416(R10), Y6, Y8
+	VMOVDQU      160(R11), Y9
+	VPSLLD       $0x02, Y9, Y9
+	VPAND        Y7, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 20(CX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y0, Y0
+	VPBROADCASTD 20(CX)(SI*1), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y2, Y2
+	VPBROADCASTD 20(CX)(SI*2), Y9
+	VPMADDUBSW   Y9, Y8, Y8
+	VPADDW       Y8, Y4, Y4
 	VPMADDWD     32(R8), Y0, Y0
 	VPMADDWD     32(R8), Y2, Y2
 	VPMADDWD     32(R8), Y4, Y4
 	VPADDD       Y0, Y1, Y1
 	VPADDD       Y2, Y3, Y3
 	VPADDD       Y4, Y5, Y5
-	VMOVDQU      bytes0f<>+0(SB), Y4
-	VPAND        448(R10), Y4, Y4
+	VPAND        448(R10), Y6, Y4
 	VMOVDQU      192(R11), Y0
 	VPSLLD       $0x02, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y7, Y0, Y0
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD 24(CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
 	VPBROADCASTD 24(CX)(SI*1), Y2
 	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD 24(CX)(SI*2), Y6
-	VPMADDUBSW   Y6, Y4, Y4
-	VMOVDQU      bytes0f<>+0(SB), Y6
-	VPAND        480(R10), Y6, Y6
-	VMOVDQU      224(R11), Y7
-	VPSLLD       $0x02, Y7, Y7
-	VPAND        bytes30<>+0(SB), Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 28(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y2, Y2
-	VPBROADCASTD 28(CX)(SI*2), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y4, Y4
+	VPBROADCASTD 24(CX)(SI*2), Y8
+	VPMADDUBSW   Y8, Y4, Y4
+	VPAND        480(R10), Y6, Y8
+	VMOVDQU      224(R11), Y9
+	VPSLLD       $0x02, Y9, Y9
+	VPAND        Y7, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 28(CX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y2, Y2
+	VPBROADCASTD 28(CX)(SI*2), Y9
+	VPMADDUBSW   Y9, Y8, Y8
+	VPADDW       Y8, Y4, Y4
 	VPMADDWD     32(R8), Y0, Y0
 	VPMADDWD     32(R8), Y2, Y2
 	VPMADDWD     32(R8), Y4, Y4
@@ -1616,31 +1558,29 @@ step:
 	ADDQ         $0x40, R8
 	VMOVDQU      (R10), Y4
 	VPSRLD       $0x04, Y4, Y4
-	VPAND        bytes0f<>+0(SB), Y4, Y4
-	VMOVDQU      bytes30<>+0(SB), Y0
-	VPAND        (R11), Y0, Y0
+	VPAND        Y6, Y4, Y4
+	VPAND        (R11), Y7, Y0
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
 	VPBROADCASTD (CX)(SI*1), Y2
 	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD (CX)(SI*2), Y6
-	VPMADDUBSW   Y6, Y4, Y4
-	VMOVDQU      32(R10), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        bytes0f<>+0(SB), Y6, Y6
-	VMOVDQU      bytes30<>+0(SB), Y7
-	VPAND        32(R11), Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 4(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y0, Y0
-	VPBROADCASTD 4(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y2, Y2
-	VPBROADCASTD 4(CX)(SI*2), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y4, Y4
+	VPBROADCASTD (CX)(SI*2), Y8
+	VPMADDUBSW   Y8, Y4, Y4
+	VMOVDQU      32(R10), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        Y6, Y8, Y8
+	VPAND        32(R11), Y7, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 4(CX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y0, Y0
+	VPBROADCASTD 4(CX)(SI*1), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y2, Y2
+	VPBROADCASTD 4(CX)(SI*2), Y9
+	VPMADDUBSW   Y9, Y8, Y8
+	VPADDW       Y8, Y4, Y4
 	VPMADDWD     (R8), Y0, Y0
 	VPMADDWD     (R8), Y2, Y2
 	VPMADDWD     (R8), Y4, Y4
@@ -1649,31 +1589,29 @@ step:
 	VPADDD       Y4, Y5, Y5
 	VMOVDQU      64(R10), Y4
 	VPSRLD       $0x04, Y4, Y4
-	VPAND        bytes0f<>+0(SB), Y4, Y4
-	VMOVDQU      bytes30<>+0(SB), Y0
-	VPAND        64(R11), Y0, Y0
+	VPAND        Y6, Y4, Y4
+	VPAND        64(R11), Y7, Y0
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD 8(CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
 	VPBROADCASTD 8(CX)(SI*1), Y2
 	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD 8(CX)(SI*2), Y6
-	VPMADDUBSW   Y6, Y4, Y4
-	VMOVDQU      96(R10), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        bytes0f<>+0(SB), Y6, Y6
-	VMOVDQU      bytes30<>+0(SB), Y7
-	VPAND        96(R11), Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 12(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y2, Y2
-	VPBROADCASTD 12(CX)(SI*2), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y4, Y4
+	VPBROADCASTD 8(CX)(SI*2), Y8
+	VPMADDUBSW   Y8, Y4, Y4
+	VMOVDQU      96(R10), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        Y6, Y8, Y8
+	VPAND        96(R11), Y7, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 12(CX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y2, Y2
+	VPBROADCASTD 12(CX)(SI*2), Y9
+	VPMADDUBSW   Y9, Y8, Y8
+	VPADDW       Y8, Y4, Y4
 	VPMADDWD     (R8), Y0, Y0
 	VPMADDWD     (R8), Y2, Y2
 	VPMADDWD     (R8), Y4, Y4
@@ -1682,31 +1620,29 @@ step:
 	VPADDD       Y4, Y5, Y5
 	VMOVDQU      128(R10), Y4
 	VPSRLD       $0x04, Y4, Y4
-	VPAND        bytes0f<>+0(SB), Y4, Y4
-	VMOVDQU      bytes30<>+0(SB), Y0
-	VPAND        128(R11), Y0, Y0
+	VPAND        Y6, Y4, Y4
+	VPAND        128(R11), Y7, Y0
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
 	VPBROADCASTD 16(CX)(SI*1), Y2
 	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD 16(CX)(SI*2), Y6
-	VPMADDUBSW   Y6, Y4, Y4
-	VMOVDQU      160(R10), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        bytes0f<>+0(SB), Y6, Y6
-	VMOVDQU      bytes30<>+0(SB), Y7
-	VPAND        160(R11), Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 20(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y0, Y0
-	VPBROADCASTD 20(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y2, Y2
-	VPBROADCASTD 20(CX)(SI*2), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y4, Y4
+	VPBROADCASTD 16(CX)(SI*2), Y8
+	VPMADDUBSW   Y8, Y4, Y4
+	VMOVDQU      160(R10), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        Y6, Y8, Y8
+	VPAND        160(R11), Y7, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 20(CX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y0, Y0
+	VPBROADCASTD 20(CX)(SI*1), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y2, Y2
+	VPBROADCASTD 20(CX)(SI*2), Y9
+	VPMADDUBSW   Y9, Y8, Y8
+	VPADDW       Y8, Y4, Y4
 	VPMADDWD     32(R8), Y0, Y0
 	VPMADDWD     32(R8), Y2, Y2
 	VPMADDWD     32(R8), Y4, Y4
@@ -1715,31 +1651,29 @@ step:
 	VPADDD       Y4, Y5, Y5
 	VMOVDQU      192(R10), Y4
 	VPSRLD       $0x04, Y4, Y4
-	VPAND        bytes0f<>+0(SB), Y4, Y4
-	VMOVDQU      bytes30<>+0(SB), Y0
-	VPAND        192(R11), Y0, Y0
+	VPAND        Y6, Y4, Y4
+	VPAND        192(R11), Y7, Y0
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD 24(CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
 	VPBROADCASTD 24(CX)(SI*1), Y2
 	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD 24(CX)(SI*2), Y6
-	VPMADDUBSW   Y6, Y4, Y4
-	VMOVDQU      224(R10), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        bytes0f<>+0(SB), Y6, Y6
-	VMOVDQU      bytes30<>+0(SB), Y7
-	VPAND        224(R11), Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 28(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y2, Y2
-	VPBROADCASTD 28(CX)(SI*2), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y4, Y4
+	VPBROADCASTD 24(CX)(SI*2), Y8
+	VPMADDUBSW   Y8, Y4, Y4
+	VMOVDQU      224(R10), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        Y6, Y8, Y8
+	VPAND        224(R11), Y7, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 28(CX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y2, Y2
+	VPBROADCASTD 28(CX)(SI*2), Y9
+	VPMADDUBSW   Y9, Y8, Y8
+	VPADDW       Y8, Y4, Y4
 	VPMADDWD     32(R8), Y0, Y0
 	VPMADDWD     32(R8), Y2, Y2
 	VPMADDWD     32(R8), Y4, Y4
@@ -1750,33 +1684,33 @@ step:
 	ADDQ         $0x40, R8
 	VMOVDQU      256(R10), Y4
 	VPSRLD       $0x04, Y4, Y4
-	VPAND        bytes0f<>+0(SB), Y4, Y4
+	VPAND        Y6, Y4, Y4
 	VMOVDQU      (R11), Y0
 	VPSRLD       $0x02, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y7, Y0, Y0
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
 	VPBROADCASTD (CX)(SI*1), Y2
 	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD (CX)(SI*2), Y6
-	VPMADDUBSW   Y6, Y4, Y4
-	VMOVDQU      288(R10), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        bytes0f<>+0(SB), Y6, Y6
-	VMOVDQU      32(R11), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        bytes30<>+0(SB), Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 4(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y0, Y0
-	VPBROADCASTD 4(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y2, Y2
-	VPBROADCASTD 4(CX)(SI*2), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y4, Y4
+	VPBROADCASTD (CX)(SI*2), Y8
+	VPMADDUBSW   Y8, Y4, Y4
+	VMOVDQU      288(R10), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        Y6, Y8, Y8
+	VMOVDQU      32(R11), Y9
+	VPSRLD       $0x02, Y9, Y9
+	VPAND        Y7, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 4(CX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y0, Y0
+	VPBROADCASTD 4(CX)(SI*1), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y2, Y2
+	VPBROADCASTD 4(CX)(SI*2), Y9
+	VPMADDUBSW   Y9, Y8, Y8
+	VPADDW       Y8, Y4, Y4
 	VPMADDWD     (R8), Y0, Y0
 	VPMADDWD     (R8), Y2, Y2
 	VPMADDWD     (R8), Y4, Y4
@@ -1785,33 +1719,33 @@ step:
 	VPADDD       Y4, Y5, Y5
 	VMOVDQU      320(R10), Y4
 	VPSRLD       $0x04, Y4, Y4
-	VPAND        bytes0f<>+0(SB), Y4, Y4
+	VPAND        Y6, Y4, Y4
 	VMOVDQU      64(R11), Y0
 	VPSRLD       $0x02, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y7, Y0, Y0
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD 8(CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
 	VPBROADCASTD 8(CX)(SI*1), Y2
 	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD 8(CX)(SI*2), Y6
-	VPMADDUBSW   Y6, Y4, Y4
-	VMOVDQU      352(R10), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        bytes0f<>+0(SB), Y6, Y6
-	VMOVDQU      96(R11), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        bytes30<>+0(SB), Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 12(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y2, Y2
-	VPBROADCASTD 12(CX)(SI*2), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y4, Y4
+	VPBROADCASTD 8(CX)(SI*2), Y8
+	VPMADDUBSW   Y8, Y4, Y4
+	VMOVDQU      352(R10), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        Y6, Y8, Y8
+	VMOVDQU      96(R11), Y9
+	VPSRLD       $0x02, Y9, Y9
+	VPAND        Y7, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 12(CX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y2, Y2
+	VPBROADCASTD 12(CX)(SI*2), Y9
+	VPMADDUBSW   Y9, Y8, Y8
+	VPADDW       Y8, Y4, Y4
 	VPMADDWD     (R8), Y0, Y0
 	VPMADDWD     (R8), Y2, Y2
 	VPMADDWD     (R8), Y4, Y4
@@ -1820,33 +1754,33 @@ step:
 	VPADDD       Y4, Y5, Y5
 	VMOVDQU      384(R10), Y4
 	VPSRLD       $0x04, Y4, Y4
-	VPAND        bytes0f<>+0(SB), Y4, Y4
+	VPAND        Y6, Y4, Y4
 	VMOVDQU      128(R11), Y0
 	VPSRLD       $0x02, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y7, Y0, Y0
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
 	VPBROADCASTD 16(CX)(SI*1), Y2
 	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD 16(CX)(SI*2), Y6
-	VPMADDUBSW   Y6, Y4, Y4
-	VMOVDQU      416(R10), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        bytes0f<>+0(SB), Y6, Y6
-	VMOVDQU      160(R11), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        bytes30<>+0(SB), Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 20(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y0, Y0
-	VPBROADCASTD 20(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y2, Y2
-	VPBROADCASTD 20(CX)(SI*2), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y4, Y4
+	VPBROADCASTD 16(CX)(SI*2), Y8
+	VPMADDUBSW   Y8, Y4, Y4
+	VMOVDQU      416(R10), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        Y6, Y8, Y8
+	VMOVDQU      160(R11), Y9
+	VPSRLD       $0x02, Y9, Y9
+	VPAND        Y7, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 20(CX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y0, Y0
+	VPBROADCASTD 20(CX)(SI*1), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y2, Y2
+	VPBROADCASTD 20(CX)(SI*2), Y9
+	VPMADDUBSW   Y9, Y8, Y8
+	VPADDW       Y8, Y4, Y4
 	VPMADDWD     32(R8), Y0, Y0
 	VPMADDWD     32(R8), Y2, Y2
 	VPMADDWD     32(R8), Y4, Y4
@@ -1855,33 +1789,33 @@ step:
 	VPADDD       Y4, Y5, Y5
 	VMOVDQU      448(R10), Y4
 	VPSRLD       $0x04, Y4, Y4
-	VPAND        bytes0f<>+0(SB), Y4, Y4
+	VPAND        Y6, Y4, Y4
 	VMOVDQU      192(R11), Y0
 	VPSRLD       $0x02, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y7, Y0, Y0
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD 24(CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
 	VPBROADCASTD 24(CX)(SI*1), Y2
 	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD 24(CX)(SI*2), Y6
-	VPMADDUBSW   Y6, Y4, Y4
-	VMOVDQU      480(R10), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        bytes0f<>+0(SB), Y6, Y6
-	VMOVDQU      224(R11), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        bytes30<>+0(SB), Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 28(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y2, Y2
-	VPBROADCASTD 28(CX)(SI*2), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y4, Y4
+	VPBROADCASTD 24(CX)(SI*2), Y8
+	VPMADDUBSW   Y8, Y4, Y4
+	VMOVDQU      480(R10), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        Y6, Y8, Y8
+	VMOVDQU      224(R11), Y9
+	VPSRLD       $0x02, Y9, Y9
+	VPAND        Y7, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 28(CX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y2, Y2
+	VPBROADCASTD 28(CX)(SI*2), Y9
+	VPMADDUBSW   Y9, Y8, Y8
+	VPADDW       Y8, Y4, Y4
 	VPMADDWD     32(R8), Y0, Y0
 	VPMADDWD     32(R8), Y2, Y2
 	VPMADDWD     32(R8), Y4, Y4
@@ -2024,15 +1958,17 @@ step:
 // func avx2VecQ6_Kx4(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
 TEXT ·avx2VecQ6_Kx4(SB), $1072-64
-	LEAQ   (SP), AX
-	ADDQ   $0x1f, AX
-	ANDQ   $-32, AX
-	MOVQ   nb+40(FP), BX
-	IMUL3Q $0x00000100, BX, SI
-	SHLQ   $0x02, BX
-	LEAQ   (SI)(SI*2), DI
-	LEAQ   (BX)(BX*2), R8
-	MOVQ   panels+48(FP), R9
+	LEAQ    (SP), AX
+	ADDQ    $0x1f, AX
+	ANDQ    $-32, AX
+	MOVQ    nb+40(FP), BX
+	IMUL3Q  $0x00000100, BX, SI
+	SHLQ    $0x02, BX
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(BX*2), R8
+	VMOVDQU bytes0f<>+0(SB), Y8
+	VMOVDQU bytes30<>+0(SB), Y9
+	MOVQ    panels+48(FP), R9
 
 panel:
 	MOVQ    xq+16(FP), CX
@@ -2165,11 +2101,10 @@ step:
 	PREFETCHT0   2368(R12)
 	PREFETCHT0   2432(R12)
 	PREFETCHT0   2496(R12)
-	VMOVDQU      bytes0f<>+0(SB), Y6
-	VPAND        (R12), Y6, Y6
+	VPAND        (R12), Y8, Y6
 	VMOVDQU      (R13), Y0
 	VPSLLD       $0x04, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y9, Y0, Y0
 	VPOR         Y0, Y6, Y6
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y6, Y0
@@ -2177,26 +2112,25 @@ step:
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBROADCASTD (CX)(SI*2), Y4
 	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD (CX)(DI*1), Y8
-	VPMADDUBSW   Y8, Y6, Y6
-	VMOVDQU      bytes0f<>+0(SB), Y8
-	VPAND        32(R12), Y8, Y8
-	VMOVDQU      32(R13), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPAND        bytes30<>+0(SB), Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 4(CX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y0, Y0
-	VPBROADCASTD 4(CX)(SI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y2, Y2
-	VPBROADCASTD 4(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y4, Y4
-	VPBROADCASTD 4(CX)(DI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y6, Y6
+	VPBROADCASTD (CX)(DI*1), Y10
+	VPMADDUBSW   Y10, Y6, Y6
+	VPAND        32(R12), Y8, Y10
+	VMOVDQU      32(R13), Y11
+	VPSLLD       $0x04, Y11, Y11
+	VPAND        Y9, Y11, Y11
+	VPOR         Y11, Y10, Y10
+	VPBROADCASTD 4(CX), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y0, Y0
+	VPBROADCASTD 4(CX)(SI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 4(CX)(SI*2), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 4(CX)(DI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y10
+	VPADDW       Y10, Y6, Y6
 	VPMADDWD     (R10), Y0, Y0
 	VPMADDWD     (R10), Y2, Y2
 	VPMADDWD     (R10), Y4, Y4
@@ -2205,11 +2139,10 @@ step:
 	VPADDD       Y2, Y3, Y3
 	VPADDD       Y4, Y5, Y5
 	VPADDD       Y6, Y7, Y7
-	VMOVDQU      bytes0f<>+0(SB), Y6
-	VPAND        64(R12), Y6, Y6
+	VPAND        64(R12), Y8, Y6
 	VMOVDQU      64(R13), Y0
 	VPSLLD       $0x04, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y9, Y0, Y0
 	VPOR         Y0, Y6, Y6
 	VPBROADCASTD 8(CX), Y0
 	VPMADDUBSW   Y0, Y6, Y0
@@ -2217,26 +2150,25 @@ step:
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBROADCASTD 8(CX)(SI*2), Y4
 	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD 8(CX)(DI*1), Y8
-	VPMADDUBSW   Y8, Y6, Y6
-	VMOVDQU      bytes0f<>+0(SB), Y8
-	VPAND        96(R12), Y8, Y8
-	VMOVDQU      96(R13), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPAND        bytes30<>+0(SB), Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 12(CX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y2, Y2
-	VPBROADCASTD 12(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y4, Y4
-	VPBROADCASTD 12(CX)(DI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y6, Y6
+	VPBROADCASTD 8(CX)(DI*1), Y10
+	VPMADDUBSW   Y10, Y6, Y6
+	VPAND        96(R12), Y8, Y10
+	VMOVDQU      96(R13), Y11
+	VPSLLD       $0x04, Y11, Y11
+	VPAND        Y9, Y11, Y11
+	VPOR         Y11, Y10, Y10
+	VPBROADCASTD 12(CX), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 12(CX)(SI*2), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 12(CX)(DI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y10
+	VPADDW       Y10, Y6, Y6
 	VPMADDWD     (R10), Y0, Y0
 	VPMADDWD     (R10), Y2, Y2
 	VPMADDWD     (R10), Y4, Y4
@@ -2245,11 +2177,10 @@ step:
 	VPADDD       Y2, Y3, Y3
 	VPADDD       Y4, Y5, Y5
 	VPADDD       Y6, Y7, Y7
-	VMOVDQU      bytes0f<>+0(SB), Y6
-	VPAND        128(R12), Y6, Y6
+	VPAND        128(R12), Y8, Y6
 	VMOVDQU      128(R13), Y0
 	VPSLLD       $0x04, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y9, Y0, Y0
 	VPOR         Y0, Y6, Y6
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y6, Y0
@@ -2257,26 +2188,25 @@ step:
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBROADCASTD 16(CX)(SI*2), Y4
 	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD 16(CX)(DI*1), Y8
-	VPMADDUBSW   Y8, Y6, Y6
-	VMOVDQU      bytes0f<>+0(SB), Y8
-	VPAND        160(R12), Y8, Y8
-	VMOVDQU      160(R13), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPAND        bytes30<>+0(SB), Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 20(CX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y0, Y0
-	VPBROADCASTD 20(CX)(SI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y2, Y2
-	VPBROADCASTD 20(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y4, Y4
-	VPBROADCASTD 20(CX)(DI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y6, Y6
+	VPBROADCASTD 16(CX)(DI*1), Y10
+	VPMADDUBSW   Y10, Y6, Y6
+	VPAND        160(R12), Y8, Y10
+	VMOVDQU      160(R13), Y11
+	VPSLLD       $0x04, Y11, Y11
+	VPAND        Y9, Y11, Y11
+	VPOR         Y11, Y10, Y10
+	VPBROADCASTD 20(CX), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y0, Y0
+	VPBROADCASTD 20(CX)(SI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 20(CX)(SI*2), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 20(CX)(DI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y10
+	VPADDW       Y10, Y6, Y6
 	VPMADDWD     32(R10), Y0, Y0
 	VPMADDWD     32(R10), Y2, Y2
 	VPMADDWD     32(R10), Y4, Y4
@@ -2285,11 +2215,10 @@ step:
 	VPADDD       Y2, Y3, Y3
 	VPADDD       Y4, Y5, Y5
 	VPADDD       Y6, Y7, Y7
-	VMOVDQU      bytes0f<>+0(SB), Y6
-	VPAND        192(R12), Y6, Y6
+	VPAND        192(R12), Y8, Y6
 	VMOVDQU      192(R13), Y0
 	VPSLLD       $0x04, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y9, Y0, Y0
 	VPOR         Y0, Y6, Y6
 	VPBROADCASTD 24(CX), Y0
 	VPMADDUBSW   Y0, Y6, Y0
@@ -2297,26 +2226,25 @@ step:
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBROADCASTD 24(CX)(SI*2), Y4
 	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD 24(CX)(DI*1), Y8
-	VPMADDUBSW   Y8, Y6, Y6
-	VMOVDQU      bytes0f<>+0(SB), Y8
-	VPAND        224(R12), Y8, Y8
-	VMOVDQU      224(R13), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPAND        bytes30<>+0(SB), Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 28(CX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y2, Y2
-	VPBROADCASTD 28(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y4, Y4
-	VPBROADCASTD 28(CX)(DI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y6, Y6
+	VPBROADCASTD 24(CX)(DI*1), Y10
+	VPMADDUBSW   Y10, Y6, Y6
+	VPAND        224(R12), Y8, Y10
+	VMOVDQU      224(R13), Y11
+	VPSLLD       $0x04, Y11, Y11
+	VPAND        Y9, Y11, Y11
+	VPOR         Y11, Y10, Y10
+	VPBROADCASTD 28(CX), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 28(CX)(SI*2), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 28(CX)(DI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y10
+	VPADDW       Y10, Y6, Y6
 	VPMADDWD     32(R10), Y0, Y0
 	VPMADDWD     32(R10), Y2, Y2
 	VPMADDWD     32(R10), Y4, Y4
@@ -2327,11 +2255,10 @@ step:
 	VPADDD       Y6, Y7, Y7
 	ADDQ         $0x20, CX
 	ADDQ         $0x40, R10
-	VMOVDQU      bytes0f<>+0(SB), Y6
-	VPAND        256(R12), Y6, Y6
+	VPAND        256(R12), Y8, Y6
 	VMOVDQU      (R13), Y0
 	VPSLLD       $0x02, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y9, Y0, Y0
 	VPOR         Y0, Y6, Y6
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y6, Y0
@@ -2339,26 +2266,25 @@ step:
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBROADCASTD (CX)(SI*2), Y4
 	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD (CX)(DI*1), Y8
-	VPMADDUBSW   Y8, Y6, Y6
-	VMOVDQU      bytes0f<>+0(SB), Y8
-	VPAND        288(R12), Y8, Y8
-	VMOVDQU      32(R13), Y9
-	VPSLLD       $0x02, Y9, Y9
-	VPAND        bytes30<>+0(SB), Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 4(CX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y0, Y0
-	VPBROADCASTD 4(CX)(SI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y2, Y2
-	VPBROADCASTD 4(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y4, Y4
-	VPBROADCASTD 4(CX)(DI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y6, Y6
+	VPBROADCASTD (CX)(DI*1), Y10
+	VPMADDUBSW   Y10, Y6, Y6
+	VPAND        288(R12), Y8, Y10
+	VMOVDQU      32(R13), Y11
+	VPSLLD       $0x02, Y11, Y11
+	VPAND        Y9, Y11, Y11
+	VPOR         Y11, Y10, Y10
+	VPBROADCASTD 4(CX), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y0, Y0
+	VPBROADCASTD 4(CX)(SI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 4(CX)(SI*2), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 4(CX)(DI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y10
+	VPADDW       Y10, Y6, Y6
 	VPMADDWD     (R10), Y0, Y0
 	VPMADDWD     (R10), Y2, Y2
 	VPMADDWD     (R10), Y4, Y4
@@ -2367,11 +2293,10 @@ step:
 	VPADDD       Y2, Y3, Y3
 	VPADDD       Y4, Y5, Y5
 	VPADDD       Y6, Y7, Y7
-	VMOVDQU      bytes0f<>+0(SB), Y6
-	VPAND        320(R12), Y6, Y6
+	VPAND        320(R12), Y8, Y6
 	VMOVDQU      64(R13), Y0
 	VPSLLD       $0x02, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y9, Y0, Y0
 	VPOR         Y0, Y6, Y6
 	VPBROADCASTD 8(CX), Y0
 	VPMADDUBSW   Y0, Y6, Y0
@@ -2379,26 +2304,25 @@ step:
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBROADCASTD 8(CX)(SI*2), Y4
 	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD 8(CX)(DI*1), Y8
-	VPMADDUBSW   Y8, Y6, Y6
-	VMOVDQU      bytes0f<>+0(SB), Y8
-	VPAND        352(R12), Y8, Y8
-	VMOVDQU      96(R13), Y9
-	VPSLLD       $0x02, Y9, Y9
-	VPAND        bytes30<>+0(SB), Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 12(CX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y2, Y2
-	VPBROADCASTD 12(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y4, Y4
-	VPBROADCASTD 12(CX)(DI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y6, Y6
+	VPBROADCASTD 8(CX)(DI*1), Y10
+	VPMADDUBSW   Y10, Y6, Y6
+	VPAND        352(R12), Y8, Y10
+	VMOVDQU      96(R13), Y11
+	VPSLLD       $0x02, Y11, Y11
+	VPAND        Y9, Y11, Y11
+	VPOR         Y11, Y10, Y10
+	VPBROADCASTD 12(CX), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 12(CX)(SI*2), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 12(CX)(DI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y10
+	VPADDW       Y10, Y6, Y6
 	VPMADDWD     (R10), Y0, Y0
 	VPMADDWD     (R10), Y2, Y2
 	VPMADDWD     (R10), Y4, Y4
@@ -2407,11 +2331,10 @@ step:
 	VPADDD       Y2, Y3, Y3
 	VPADDD       Y4, Y5, Y5
 	VPADDD       Y6, Y7, Y7
-	VMOVDQU      bytes0f<>+0(SB), Y6
-	VPAND        384(R12), Y6, Y6
+	VPAND        384(R12), Y8, Y6
 	VMOVDQU      128(R13), Y0
 	VPSLLD       $0x02, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y9, Y0, Y0
 	VPOR         Y0, Y6, Y6
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y6, Y0
@@ -2419,26 +2342,25 @@ step:
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBROADCASTD 16(CX)(SI*2), Y4
 	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD 16(CX)(DI*1), Y8
-	VPMADDUBSW   Y8, Y6, Y6
-	VMOVDQU      bytes0f<>+0(SB), Y8
-	VPAND        416(R12), Y8, Y8
-	VMOVDQU      160(R13), Y9
-	VPSLLD       $0x02, Y9, Y9
-	VPAND        bytes30<>+0(SB), Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 20(CX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y0, Y0
-	VPBROADCASTD 20(CX)(SI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y2, Y2
-	VPBROADCASTD 20(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y4, Y4
-	VPBROADCASTD 20(CX)(DI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y6, Y6
+	VPBROADCASTD 16(CX)(DI*1), Y10
+	VPMADDUBSW   Y10, Y6, Y6
+	VPAND        416(R12), Y8, Y10
+	VMOVDQU      160(R13), Y11
+	VPSLLD       $0x02, Y11, Y11
+	VPAND        Y9, Y11, Y11
+	VPOR         Y11, Y10, Y10
+	VPBROADCASTD 20(CX), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y0, Y0
+	VPBROADCASTD 20(CX)(SI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 20(CX)(SI*2), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 20(CX)(DI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y10
+	VPADDW       Y10, Y6, Y6
 	VPMADDWD     32(R10), Y0, Y0
 	VPMADDWD     32(R10), Y2, Y2
 	VPMADDWD     32(R10), Y4, Y4
@@ -2447,11 +2369,10 @@ step:
 	VPADDD       Y2, Y3, Y3
 	VPADDD       Y4, Y5, Y5
 	VPADDD       Y6, Y7, Y7
-	VMOVDQU      bytes0f<>+0(SB), Y6
-	VPAND        448(R12), Y6, Y6
+	VPAND        448(R12), Y8, Y6
 	VMOVDQU      192(R13), Y0
 	VPSLLD       $0x02, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y9, Y0, Y0
 	VPOR         Y0, Y6, Y6
 	VPBROADCASTD 24(CX), Y0
 	VPMADDUBSW   Y0, Y6, Y0
@@ -2459,26 +2380,25 @@ step:
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBROADCASTD 24(CX)(SI*2), Y4
 	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD 24(CX)(DI*1), Y8
-	VPMADDUBSW   Y8, Y6, Y6
-	VMOVDQU      bytes0f<>+0(SB), Y8
-	VPAND        480(R12), Y8, Y8
-	VMOVDQU      224(R13), Y9
-	VPSLLD       $0x02, Y9, Y9
-	VPAND        bytes30<>+0(SB), Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 28(CX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y2, Y2
-	VPBROADCASTD 28(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y4, Y4
-	VPBROADCASTD 28(CX)(DI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y6, Y6
+	VPBROADCASTD 24(CX)(DI*1), Y10
+	VPMADDUBSW   Y10, Y6, Y6
+	VPAND        480(R12), Y8, Y10
+	VMOVDQU      224(R13), Y11
+	VPSLLD       $0x02, Y11, Y11
+	VPAND        Y9, Y11, Y11
+	VPOR         Y11, Y10, Y10
+	VPBROADCASTD 28(CX), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 28(CX)(SI*2), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 28(CX)(DI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y10
+	VPADDW       Y10, Y6, Y6
 	VPMADDWD     32(R10), Y0, Y0
 	VPMADDWD     32(R10), Y2, Y2
 	VPMADDWD     32(R10), Y4, Y4
@@ -2491,9 +2411,8 @@ step:
 	ADDQ         $0x40, R10
 	VMOVDQU      (R12), Y6
 	VPSRLD       $0x04, Y6, Y6
-	VPAND        bytes0f<>+0(SB), Y6, Y6
-	VMOVDQU      bytes30<>+0(SB), Y0
-	VPAND        (R13), Y0, Y0
+	VPAND        Y8, Y6, Y6
+	VPAND        (R13), Y9, Y0
 	VPOR         Y0, Y6, Y6
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y6, Y0
@@ -2501,26 +2420,25 @@ step:
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBROADCASTD (CX)(SI*2), Y4
 	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD (CX)(DI*1), Y8
-	VPMADDUBSW   Y8, Y6, Y6
-	VMOVDQU      32(R12), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        bytes0f<>+0(SB), Y8, Y8
-	VMOVDQU      bytes30<>+0(SB), Y9
-	VPAND        32(R13), Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 4(CX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y0, Y0
-	VPBROADCASTD 4(CX)(SI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y2, Y2
-	VPBROADCASTD 4(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y4, Y4
-	VPBROADCASTD 4(CX)(DI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y6, Y6
+	VPBROADCASTD (CX)(DI*1), Y10
+	VPMADDUBSW   Y10, Y6, Y6
+	VMOVDQU      32(R12), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        Y8, Y10, Y10
+	VPAND        32(R13), Y9, Y11
+	VPOR         Y11, Y10, Y10
+	VPBROADCASTD 4(CX), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y0, Y0
+	VPBROADCASTD 4(CX)(SI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 4(CX)(SI*2), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 4(CX)(DI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y10
+	VPADDW       Y10, Y6, Y6
 	VPMADDWD     (R10), Y0, Y0
 	VPMADDWD     (R10), Y2, Y2
 	VPMADDWD     (R10), Y4, Y4
@@ -2531,9 +2449,8 @@ step:
 	VPADDD       Y6, Y7, Y7
 	VMOVDQU      64(R12), Y6
 	VPSRLD       $0x04, Y6, Y6
-	VPAND        bytes0f<>+0(SB), Y6, Y6
-	VMOVDQU      bytes30<>+0(SB), Y0
-	VPAND        64(R13), Y0, Y0
+	VPAND        Y8, Y6, Y6
+	VPAND        64(R13), Y9, Y0
 	VPOR         Y0, Y6, Y6
 	VPBROADCASTD 8(CX), Y0
 	VPMADDUBSW   Y0, Y6, Y0
@@ -2541,26 +2458,25 @@ step:
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBROADCASTD 8(CX)(SI*2), Y4
 	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD 8(CX)(DI*1), Y8
-	VPMADDUBSW   Y8, Y6, Y6
-	VMOVDQU      96(R12), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        bytes0f<>+0(SB), Y8, Y8
-	VMOVDQU      bytes30<>+0(SB), Y9
-	VPAND        96(R13), Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 12(CX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y2, Y2
-	VPBROADCASTD 12(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y4, Y4
-	VPBROADCASTD 12(CX)(DI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y6, Y6
+	VPBROADCASTD 8(CX)(DI*1), Y10
+	VPMADDUBSW   Y10, Y6, Y6
+	VMOVDQU      96(R12), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        Y8, Y10, Y10
+	VPAND        96(R13), Y9, Y11
+	VPOR         Y11, Y10, Y10
+	VPBROADCASTD 12(CX), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 12(CX)(SI*2), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 12(CX)(DI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y10
+	VPADDW       Y10, Y6, Y6
 	VPMADDWD     (R10), Y0, Y0
 	VPMADDWD     (R10), Y2, Y2
 	VPMADDWD     (R10), Y4, Y4
@@ -2571,9 +2487,8 @@ step:
 	VPADDD       Y6, Y7, Y7
 	VMOVDQU      128(R12), Y6
 	VPSRLD       $0x04, Y6, Y6
-	VPAND        bytes0f<>+0(SB), Y6, Y6
-	VMOVDQU      bytes30<>+0(SB), Y0
-	VPAND        128(R13), Y0, Y0
+	VPAND        Y8, Y6, Y6
+	VPAND        128(R13), Y9, Y0
 	VPOR         Y0, Y6, Y6
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y6, Y0
@@ -2581,26 +2496,25 @@ step:
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBROADCASTD 16(CX)(SI*2), Y4
 	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD 16(CX)(DI*1), Y8
-	VPMADDUBSW   Y8, Y6, Y6
-	VMOVDQU      160(R12), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        bytes0f<>+0(SB), Y8, Y8
-	VMOVDQU      bytes30<>+0(SB), Y9
-	VPAND        160(R13), Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 20(CX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y0, Y0
-	VPBROADCASTD 20(CX)(SI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y2, Y2
-	VPBROADCASTD 20(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y4, Y4
-	VPBROADCASTD 20(CX)(DI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y6, Y6
+	VPBROADCASTD 16(CX)(DI*1), Y10
+	VPMADDUBSW   Y10, Y6, Y6
+	VMOVDQU      160(R12), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        Y8, Y10, Y10
+	VPAND        160(R13), Y9, Y11
+	VPOR         Y11, Y10, Y10
+	VPBROADCASTD 20(CX), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y0, Y0
+	VPBROADCASTD 20(CX)(SI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 20(CX)(SI*2), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 20(CX)(DI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y10
+	VPADDW       Y10, Y6, Y6
 	VPMADDWD     32(R10), Y0, Y0
 	VPMADDWD     32(R10), Y2, Y2
 	VPMADDWD     32(R10), Y4, Y4
@@ -2611,9 +2525,8 @@ step:
 	VPADDD       Y6, Y7, Y7
 	VMOVDQU      192(R12), Y6
 	VPSRLD       $0x04, Y6, Y6
-	VPAND        bytes0f<>+0(SB), Y6, Y6
-	VMOVDQU      bytes30<>+0(SB), Y0
-	VPAND        192(R13), Y0, Y0
+	VPAND        Y8, Y6, Y6
+	VPAND        192(R13), Y9, Y0
 	VPOR         Y0, Y6, Y6
 	VPBROADCASTD 24(CX), Y0
 	VPMADDUBSW   Y0, Y6, Y0
@@ -2621,26 +2534,25 @@ step:
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBROADCASTD 24(CX)(SI*2), Y4
 	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD 24(CX)(DI*1), Y8
-	VPMADDUBSW   Y8, Y6, Y6
-	VMOVDQU      224(R12), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        bytes0f<>+0(SB), Y8, Y8
-	VMOVDQU      bytes30<>+0(SB), Y9
-	VPAND        224(R13), Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 28(CX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y2, Y2
-	VPBROADCASTD 28(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y4, Y4
-	VPBROADCASTD 28(CX)(DI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y6, Y6
+	VPBROADCASTD 24(CX)(DI*1), Y10
+	VPMADDUBSW   Y10, Y6, Y6
+	VMOVDQU      224(R12), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        Y8, Y10, Y10
+	VPAND        224(R13), Y9, Y11
+	VPOR         Y11, Y10, Y10
+	VPBROADCASTD 28(CX), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 28(CX)(SI*2), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 28(CX)(DI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y10
+	VPADDW       Y10, Y6, Y6
 	VPMADDWD     32(R10), Y0, Y0
 	VPMADDWD     32(R10), Y2, Y2
 	VPMADDWD     32(R10), Y4, Y4
@@ -2653,10 +2565,10 @@ step:
 	ADDQ         $0x40, R10
 	VMOVDQU      256(R12), Y6
 	VPSRLD       $0x04, Y6, Y6
-	VPAND        bytes0f<>+0(SB), Y6, Y6
+	VPAND        Y8, Y6, Y6
 	VMOVDQU      (R13), Y0
 	VPSRLD       $0x02, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y9, Y0, Y0
 	VPOR         Y0, Y6, Y6
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y6, Y0
@@ -2664,27 +2576,27 @@ step:
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBROADCASTD (CX)(SI*2), Y4
 	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD (CX)(DI*1), Y8
-	VPMADDUBSW   Y8, Y6, Y6
-	VMOVDQU      288(R12), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        bytes0f<>+0(SB), Y8, Y8
-	VMOVDQU      32(R13), Y9
-	VPSRLD       $0x02, Y9, Y9
-	VPAND        bytes30<>+0(SB), Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 4(CX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y0, Y0
-	VPBROADCASTD 4(CX)(SI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y2, Y2
-	VPBROADCASTD 4(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y4, Y4
-	VPBROADCASTD 4(CX)(DI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y6, Y6
+	VPBROADCASTD (CX)(DI*1), Y10
+	VPMADDUBSW   Y10, Y6, Y6
+	VMOVDQU      288(R12), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        Y8, Y10, Y10
+	VMOVDQU      32(R13), Y11
+	VPSRLD       $0x02, Y11, Y11
+	VPAND        Y9, Y11, Y11
+	VPOR         Y11, Y10, Y10
+	VPBROADCASTD 4(CX), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y0, Y0
+	VPBROADCASTD 4(CX)(SI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 4(CX)(SI*2), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 4(CX)(DI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y10
+	VPADDW       Y10, Y6, Y6
 	VPMADDWD     (R10), Y0, Y0
 	VPMADDWD     (R10), Y2, Y2
 	VPMADDWD     (R10), Y4, Y4
@@ -2695,10 +2607,10 @@ step:
 	VPADDD       Y6, Y7, Y7
 	VMOVDQU      320(R12), Y6
 	VPSRLD       $0x04, Y6, Y6
-	VPAND        bytes0f<>+0(SB), Y6, Y6
+	VPAND        Y8, Y6, Y6
 	VMOVDQU      64(R13), Y0
 	VPSRLD       $0x02, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y9, Y0, Y0
 	VPOR         Y0, Y6, Y6
 	VPBROADCASTD 8(CX), Y0
 	VPMADDUBSW   Y0, Y6, Y0
@@ -2706,27 +2618,27 @@ step:
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBROADCASTD 8(CX)(SI*2), Y4
 	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD 8(CX)(DI*1), Y8
-	VPMADDUBSW   Y8, Y6, Y6
-	VMOVDQU      352(R12), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        bytes0f<>+0(SB), Y8, Y8
-	VMOVDQU      96(R13), Y9
-	VPSRLD       $0x02, Y9, Y9
-	VPAND        bytes30<>+0(SB), Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 12(CX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y2, Y2
-	VPBROADCASTD 12(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y4, Y4
-	VPBROADCASTD 12(CX)(DI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y6, Y6
+	VPBROADCASTD 8(CX)(DI*1), Y10
+	VPMADDUBSW   Y10, Y6, Y6
+	VMOVDQU      352(R12), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        Y8, Y10, Y10
+	VMOVDQU      96(R13), Y11
+	VPSRLD       $0x02, Y11, Y11
+	VPAND        Y9, Y11, Y11
+	VPOR         Y11, Y10, Y10
+	VPBROADCASTD 12(CX), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 12(CX)(SI*2), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 12(CX)(DI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y10
+	VPADDW       Y10, Y6, Y6
 	VPMADDWD     (R10), Y0, Y0
 	VPMADDWD     (R10), Y2, Y2
 	VPMADDWD     (R10), Y4, Y4
@@ -2737,10 +2649,10 @@ step:
 	VPADDD       Y6, Y7, Y7
 	VMOVDQU      384(R12), Y6
 	VPSRLD       $0x04, Y6, Y6
-	VPAND        bytes0f<>+0(SB), Y6, Y6
+	VPAND        Y8, Y6, Y6
 	VMOVDQU      128(R13), Y0
 	VPSRLD       $0x02, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y9, Y0, Y0
 	VPOR         Y0, Y6, Y6
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y6, Y0
@@ -2748,27 +2660,27 @@ step:
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBROADCASTD 16(CX)(SI*2), Y4
 	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD 16(CX)(DI*1), Y8
-	VPMADDUBSW   Y8, Y6, Y6
-	VMOVDQU      416(R12), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        bytes0f<>+0(SB), Y8, Y8
-	VMOVDQU      160(R13), Y9
-	VPSRLD       $0x02, Y9, Y9
-	VPAND        bytes30<>+0(SB), Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 20(CX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y0, Y0
-	VPBROADCASTD 20(CX)(SI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y2, Y2
-	VPBROADCASTD 20(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y4, Y4
-	VPBROADCASTD 20(CX)(DI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y6, Y6
+	VPBROADCASTD 16(CX)(DI*1), Y10
+	VPMADDUBSW   Y10, Y6, Y6
+	VMOVDQU      416(R12), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        Y8, Y10, Y10
+	VMOVDQU      160(R13), Y11
+	VPSRLD       $0x02, Y11, Y11
+	VPAND        Y9, Y11, Y11
+	VPOR         Y11, Y10, Y10
+	VPBROADCASTD 20(CX), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y0, Y0
+	VPBROADCASTD 20(CX)(SI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 20(CX)(SI*2), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 20(CX)(DI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y10
+	VPADDW       Y10, Y6, Y6
 	VPMADDWD     32(R10), Y0, Y0
 	VPMADDWD     32(R10), Y2, Y2
 	VPMADDWD     32(R10), Y4, Y4
@@ -2779,10 +2691,10 @@ step:
 	VPADDD       Y6, Y7, Y7
 	VMOVDQU      448(R12), Y6
 	VPSRLD       $0x04, Y6, Y6
-	VPAND        bytes0f<>+0(SB), Y6, Y6
+	VPAND        Y8, Y6, Y6
 	VMOVDQU      192(R13), Y0
 	VPSRLD       $0x02, Y0, Y0
-	VPAND        bytes30<>+0(SB), Y0, Y0
+	VPAND        Y9, Y0, Y0
 	VPOR         Y0, Y6, Y6
 	VPBROADCASTD 24(CX), Y0
 	VPMADDUBSW   Y0, Y6, Y0
@@ -2790,27 +2702,27 @@ step:
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBROADCASTD 24(CX)(SI*2), Y4
 	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD 24(CX)(DI*1), Y8
-	VPMADDUBSW   Y8, Y6, Y6
-	VMOVDQU      480(R12), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        bytes0f<>+0(SB), Y8, Y8
-	VMOVDQU      224(R13), Y9
-	VPSRLD       $0x02, Y9, Y9
-	VPAND        bytes30<>+0(SB), Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 28(CX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y2, Y2
-	VPBROADCASTD 28(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y4, Y4
-	VPBROADCASTD 28(CX)(DI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y6, Y6
+	VPBROADCASTD 24(CX)(DI*1), Y10
+	VPMADDUBSW   Y10, Y6, Y6
+	VMOVDQU      480(R12), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        Y8, Y10, Y10
+	VMOVDQU      224(R13), Y11
+	VPSRLD       $0x02, Y11, Y11
+	VPAND        Y9, Y11, Y11
+	VPOR         Y11, Y10, Y10
+	VPBROADCASTD 28(CX), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 28(CX)(SI*2), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 28(CX)(DI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y10
+	VPADDW       Y10, Y6, Y6
 	VPMADDWD     32(R10), Y0, Y0
 	VPMADDWD     32(R10), Y2, Y2
 	VPMADDWD     32(R10), Y4, Y4

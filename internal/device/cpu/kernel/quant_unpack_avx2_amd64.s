@@ -7,40 +7,41 @@
 // func avx2UnpackQ4_0(q *byte, d *float32, m *float32, s *int32, n *int32, panel *byte, nb int)
 // Requires: AVX, AVX2, F16C
 TEXT ·avx2UnpackQ4_0(SB), $0-56
-	MOVQ q+0(FP), AX
-	MOVQ d+8(FP), CX
-	MOVQ panel+40(FP), DX
-	MOVQ nb+48(FP), BX
+	MOVQ    q+0(FP), AX
+	MOVQ    d+8(FP), CX
+	MOVQ    panel+40(FP), DX
+	MOVQ    nb+48(FP), BX
+	VMOVDQU bytes0f<>+0(SB), Y0
 
 block:
-	VCVTPH2PS (DX), Y0
-	VMOVUPS   Y0, (CX)
+	VCVTPH2PS (DX), Y1
+	VMOVUPS   Y1, (CX)
 	ADDQ      $0x20, CX
 	LEAQ      (DX), SI
-	VMOVDQU   16(DX), Y1
-	VPAND     bytes0f<>+0(SB), Y1, Y0
-	VMOVDQU   Y0, (AX)
-	VPSRLD    $0x04, Y1, Y1
-	VPAND     bytes0f<>+0(SB), Y1, Y1
-	VMOVDQU   Y1, 128(AX)
-	VMOVDQU   48(DX), Y1
-	VPAND     bytes0f<>+0(SB), Y1, Y0
-	VMOVDQU   Y0, 32(AX)
-	VPSRLD    $0x04, Y1, Y1
-	VPAND     bytes0f<>+0(SB), Y1, Y1
-	VMOVDQU   Y1, 160(AX)
-	VMOVDQU   80(DX), Y1
-	VPAND     bytes0f<>+0(SB), Y1, Y0
-	VMOVDQU   Y0, 64(AX)
-	VPSRLD    $0x04, Y1, Y1
-	VPAND     bytes0f<>+0(SB), Y1, Y1
-	VMOVDQU   Y1, 192(AX)
-	VMOVDQU   112(DX), Y1
-	VPAND     bytes0f<>+0(SB), Y1, Y0
-	VMOVDQU   Y0, 96(AX)
-	VPSRLD    $0x04, Y1, Y1
-	VPAND     bytes0f<>+0(SB), Y1, Y1
-	VMOVDQU   Y1, 224(AX)
+	VMOVDQU   16(DX), Y2
+	VPAND     Y0, Y2, Y1
+	VMOVDQU   Y1, (AX)
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   Y2, 128(AX)
+	VMOVDQU   48(DX), Y2
+	VPAND     Y0, Y2, Y1
+	VMOVDQU   Y1, 32(AX)
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   Y2, 160(AX)
+	VMOVDQU   80(DX), Y2
+	VPAND     Y0, Y2, Y1
+	VMOVDQU   Y1, 64(AX)
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   Y2, 192(AX)
+	VMOVDQU   112(DX), Y2
+	VPAND     Y0, Y2, Y1
+	VMOVDQU   Y1, 96(AX)
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   Y2, 224(AX)
 	ADDQ      $0x00000100, AX
 	ADDQ      $0x00000090, DX
 	DECQ      BX
@@ -57,44 +58,45 @@ GLOBL bytes0f<>(SB), RODATA|NOPTR, $32
 // func avx2UnpackQ4_1(q *byte, d *float32, m *float32, s *int32, n *int32, panel *byte, nb int)
 // Requires: AVX, AVX2, F16C
 TEXT ·avx2UnpackQ4_1(SB), $0-56
-	MOVQ q+0(FP), AX
-	MOVQ d+8(FP), CX
-	MOVQ m+16(FP), DX
-	MOVQ panel+40(FP), BX
-	MOVQ nb+48(FP), SI
+	MOVQ    q+0(FP), AX
+	MOVQ    d+8(FP), CX
+	MOVQ    m+16(FP), DX
+	MOVQ    panel+40(FP), BX
+	MOVQ    nb+48(FP), SI
+	VMOVDQU bytes0f<>+0(SB), Y0
 
 block:
-	VCVTPH2PS (BX), Y0
-	VMOVUPS   Y0, (CX)
+	VCVTPH2PS (BX), Y1
+	VMOVUPS   Y1, (CX)
 	ADDQ      $0x20, CX
-	VCVTPH2PS 16(BX), Y0
-	VMOVUPS   Y0, (DX)
+	VCVTPH2PS 16(BX), Y1
+	VMOVUPS   Y1, (DX)
 	ADDQ      $0x20, DX
 	LEAQ      (BX), DI
-	VMOVDQU   32(BX), Y1
-	VPAND     bytes0f<>+0(SB), Y1, Y0
-	VMOVDQU   Y0, (AX)
-	VPSRLD    $0x04, Y1, Y1
-	VPAND     bytes0f<>+0(SB), Y1, Y1
-	VMOVDQU   Y1, 128(AX)
-	VMOVDQU   64(BX), Y1
-	VPAND     bytes0f<>+0(SB), Y1, Y0
-	VMOVDQU   Y0, 32(AX)
-	VPSRLD    $0x04, Y1, Y1
-	VPAND     bytes0f<>+0(SB), Y1, Y1
-	VMOVDQU   Y1, 160(AX)
-	VMOVDQU   96(BX), Y1
-	VPAND     bytes0f<>+0(SB), Y1, Y0
-	VMOVDQU   Y0, 64(AX)
-	VPSRLD    $0x04, Y1, Y1
-	VPAND     bytes0f<>+0(SB), Y1, Y1
-	VMOVDQU   Y1, 192(AX)
-	VMOVDQU   128(BX), Y1
-	VPAND     bytes0f<>+0(SB), Y1, Y0
-	VMOVDQU   Y0, 96(AX)
-	VPSRLD    $0x04, Y1, Y1
-	VPAND     bytes0f<>+0(SB), Y1, Y1
-	VMOVDQU   Y1, 224(AX)
+	VMOVDQU   32(BX), Y2
+	VPAND     Y0, Y2, Y1
+	VMOVDQU   Y1, (AX)
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   Y2, 128(AX)
+	VMOVDQU   64(BX), Y2
+	VPAND     Y0, Y2, Y1
+	VMOVDQU   Y1, 32(AX)
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   Y2, 160(AX)
+	VMOVDQU   96(BX), Y2
+	VPAND     Y0, Y2, Y1
+	VMOVDQU   Y1, 64(AX)
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   Y2, 192(AX)
+	VMOVDQU   128(BX), Y2
+	VPAND     Y0, Y2, Y1
+	VMOVDQU   Y1, 96(AX)
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   Y2, 224(AX)
 	ADDQ      $0x00000100, AX
 	ADDQ      $0x000000a0, BX
 	DECQ      SI
@@ -105,87 +107,95 @@ block:
 // func avx2UnpackQ5_0(q *byte, d *float32, m *float32, s *int32, n *int32, panel *byte, nb int)
 // Requires: AVX, AVX2, F16C
 TEXT ·avx2UnpackQ5_0(SB), $0-56
-	MOVQ q+0(FP), AX
-	MOVQ d+8(FP), CX
-	MOVQ panel+40(FP), DX
-	MOVQ nb+48(FP), BX
+	MOVQ    q+0(FP), AX
+	MOVQ    d+8(FP), CX
+	MOVQ    panel+40(FP), DX
+	MOVQ    nb+48(FP), BX
+	VMOVDQU bytes0f<>+0(SB), Y0
+	VMOVDQU bytes10<>+0(SB), Y1
 
 block:
-	VCVTPH2PS (DX), Y0
-	VMOVUPS   Y0, (CX)
+	VCVTPH2PS (DX), Y2
+	VMOVUPS   Y2, (CX)
 	ADDQ      $0x20, CX
 	LEAQ      (DX), SI
-	VMOVDQU   16(DX), Y0
-	VMOVDQU   48(DX), Y2
-	VPAND     bytes0f<>+0(SB), Y2, Y1
-	VPSHUFB   repeatByte0<>+0(SB), Y0, Y3
+	VMOVDQU   16(DX), Y2
+	VMOVDQU   48(DX), Y4
+	VPAND     Y0, Y4, Y3
+	VPSHUFB   repeatByte0<>+0(SB), Y2, Y5
+	VPAND     fourBits0<>+0(SB), Y5, Y5
+	VPCMPEQB  fourBits0<>+0(SB), Y5, Y5
+	VPAND     Y1, Y5, Y5
+	VPOR      Y5, Y3, Y3
+	VMOVDQU   Y3, (AX)
+	VPSRLD    $0x04, Y4, Y4
+	VPAND     Y0, Y4, Y4
+	VPSHUFB   repeatByte2<>+0(SB), Y2, Y3
 	VPAND     fourBits0<>+0(SB), Y3, Y3
 	VPCMPEQB  fourBits0<>+0(SB), Y3, Y3
-	VPAND     bytes10<>+0(SB), Y3, Y3
-	VPOR      Y3, Y1, Y1
-	VMOVDQU   Y1, (AX)
-	VPSRLD    $0x04, Y2, Y2
-	VPAND     bytes0f<>+0(SB), Y2, Y2
-	VPSHUFB   repeatByte2<>+0(SB), Y0, Y1
-	VPAND     fourBits0<>+0(SB), Y1, Y1
-	VPCMPEQB  fourBits0<>+0(SB), Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y2, Y2
-	VMOVDQU   Y2, 128(AX)
-	VMOVDQU   80(DX), Y2
-	VPAND     bytes0f<>+0(SB), Y2, Y1
-	VPSHUFB   repeatByte0<>+0(SB), Y0, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y4, Y4
+	VMOVDQU   Y4, 128(AX)
+	VMOVDQU   80(DX), Y4
+	VPAND     Y0, Y4, Y3
+	VPSHUFB   repeatByte0<>+0(SB), Y2, Y5
+	VPAND     fourBits1<>+0(SB), Y5, Y5
+	VPCMPEQB  fourBits1<>+0(SB), Y5, Y5
+	VPAND     Y1, Y5, Y5
+	VPOR      Y5, Y3, Y3
+	VMOVDQU   Y3, 32(AX)
+	VPSRLD    $0x04, Y4, Y4
+	VPAND     Y0, Y4, Y4
+	VPSHUFB   repeatByte2<>+0(SB), Y2, Y3
 	VPAND     fourBits1<>+0(SB), Y3, Y3
 	VPCMPEQB  fourBits1<>+0(SB), Y3, Y3
-	VPAND     bytes10<>+0(SB), Y3, Y3
-	VPOR      Y3, Y1, Y1
-	VMOVDQU   Y1, 32(AX)
-	VPSRLD    $0x04, Y2, Y2
-	VPAND     bytes0f<>+0(SB), Y2, Y2
-	VPSHUFB   repeatByte2<>+0(SB), Y0, Y1
-	VPAND     fourBits1<>+0(SB), Y1, Y1
-	VPCMPEQB  fourBits1<>+0(SB), Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y2, Y2
-	VMOVDQU   Y2, 160(AX)
-	VMOVDQU   112(DX), Y2
-	VPAND     bytes0f<>+0(SB), Y2, Y1
-	VPSHUFB   repeatByte1<>+0(SB), Y0, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y4, Y4
+	VMOVDQU   Y4, 160(AX)
+	VMOVDQU   112(DX), Y4
+	VPAND     Y0, Y4, Y3
+	VPSHUFB   repeatByte1<>+0(SB), Y2, Y5
+	VPAND     fourBits0<>+0(SB), Y5, Y5
+	VPCMPEQB  fourBits0<>+0(SB), Y5, Y5
+	VPAND     Y1, Y5, Y5
+	VPOR      Y5, Y3, Y3
+	VMOVDQU   Y3, 64(AX)
+	VPSRLD    $0x04, Y4, Y4
+	VPAND     Y0, Y4, Y4
+	VPSHUFB   repeatByte3<>+0(SB), Y2, Y3
 	VPAND     fourBits0<>+0(SB), Y3, Y3
 	VPCMPEQB  fourBits0<>+0(SB), Y3, Y3
-	VPAND     bytes10<>+0(SB), Y3, Y3
-	VPOR      Y3, Y1, Y1
-	VMOVDQU   Y1, 64(AX)
-	VPSRLD    $0x04, Y2, Y2
-	VPAND     bytes0f<>+0(SB), Y2, Y2
-	VPSHUFB   repeatByte3<>+0(SB), Y0, Y1
-	VPAND     fourBits0<>+0(SB), Y1, Y1
-	VPCMPEQB  fourBits0<>+0(SB), Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y2, Y2
-	VMOVDQU   Y2, 192(AX)
-	VMOVDQU   144(DX), Y2
-	VPAND     bytes0f<>+0(SB), Y2, Y1
-	VPSHUFB   repeatByte1<>+0(SB), Y0, Y3
-	VPAND     fourBits1<>+0(SB), Y3, Y3
-	VPCMPEQB  fourBits1<>+0(SB), Y3, Y3
-	VPAND     bytes10<>+0(SB), Y3, Y3
-	VPOR      Y3, Y1, Y1
-	VMOVDQU   Y1, 96(AX)
-	VPSRLD    $0x04, Y2, Y2
-	VPAND     bytes0f<>+0(SB), Y2, Y2
-	VPSHUFB   repeatByte3<>+0(SB), Y0, Y0
-	VPAND     fourBits1<>+0(SB), Y0, Y0
-	VPCMPEQB  fourBits1<>+0(SB), Y0, Y0
-	VPAND     bytes10<>+0(SB), Y0, Y0
-	VPOR      Y0, Y2, Y2
-	VMOVDQU   Y2, 224(AX)
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y4, Y4
+	VMOVDQU   Y4, 192(AX)
+	VMOVDQU   144(DX), Y4
+	VPAND     Y0, Y4, Y3
+	VPSHUFB   repeatByte1<>+0(SB), Y2, Y5
+	VPAND     fourBits1<>+0(SB), Y5, Y5
+	VPCMPEQB  fourBits1<>+0(SB), Y5, Y5
+	VPAND     Y1, Y5, Y5
+	VPOR      Y5, Y3, Y3
+	VMOVDQU   Y3, 96(AX)
+	VPSRLD    $0x04, Y4, Y4
+	VPAND     Y0, Y4, Y4
+	VPSHUFB   repeatByte3<>+0(SB), Y2, Y2
+	VPAND     fourBits1<>+0(SB), Y2, Y2
+	VPCMPEQB  fourBits1<>+0(SB), Y2, Y2
+	VPAND     Y1, Y2, Y2
+	VPOR      Y2, Y4, Y4
+	VMOVDQU   Y4, 224(AX)
 	ADDQ      $0x00000100, AX
 	ADDQ      $0x000000b0, DX
 	DECQ      BX
 	JNZ       block
 	VZEROUPPER
 	RET
+
+DATA bytes10<>+0(SB)/8, $0x1010101010101010
+DATA bytes10<>+8(SB)/8, $0x1010101010101010
+DATA bytes10<>+16(SB)/8, $0x1010101010101010
+DATA bytes10<>+24(SB)/8, $0x1010101010101010
+GLOBL bytes10<>(SB), RODATA|NOPTR, $32
 
 DATA repeatByte0<>+0(SB)/8, $0x0404040400000000
 DATA repeatByte0<>+8(SB)/8, $0x0c0c0c0c08080808
@@ -198,12 +208,6 @@ DATA fourBits0<>+8(SB)/8, $0x0804020108040201
 DATA fourBits0<>+16(SB)/8, $0x0804020108040201
 DATA fourBits0<>+24(SB)/8, $0x0804020108040201
 GLOBL fourBits0<>(SB), RODATA|NOPTR, $32
-
-DATA bytes10<>+0(SB)/8, $0x1010101010101010
-DATA bytes10<>+8(SB)/8, $0x1010101010101010
-DATA bytes10<>+16(SB)/8, $0x1010101010101010
-DATA bytes10<>+24(SB)/8, $0x1010101010101010
-GLOBL bytes10<>(SB), RODATA|NOPTR, $32
 
 DATA repeatByte2<>+0(SB)/8, $0x0606060602020202
 DATA repeatByte2<>+8(SB)/8, $0x0e0e0e0e0a0a0a0a
@@ -232,85 +236,87 @@ GLOBL repeatByte3<>(SB), RODATA|NOPTR, $32
 // func avx2UnpackQ5_1(q *byte, d *float32, m *float32, s *int32, n *int32, panel *byte, nb int)
 // Requires: AVX, AVX2, F16C
 TEXT ·avx2UnpackQ5_1(SB), $0-56
-	MOVQ q+0(FP), AX
-	MOVQ d+8(FP), CX
-	MOVQ m+16(FP), DX
-	MOVQ panel+40(FP), BX
-	MOVQ nb+48(FP), SI
+	MOVQ    q+0(FP), AX
+	MOVQ    d+8(FP), CX
+	MOVQ    m+16(FP), DX
+	MOVQ    panel+40(FP), BX
+	MOVQ    nb+48(FP), SI
+	VMOVDQU bytes0f<>+0(SB), Y0
+	VMOVDQU bytes10<>+0(SB), Y1
 
 block:
-	VCVTPH2PS (BX), Y0
-	VMOVUPS   Y0, (CX)
+	VCVTPH2PS (BX), Y2
+	VMOVUPS   Y2, (CX)
 	ADDQ      $0x20, CX
-	VCVTPH2PS 16(BX), Y0
-	VMOVUPS   Y0, (DX)
+	VCVTPH2PS 16(BX), Y2
+	VMOVUPS   Y2, (DX)
 	ADDQ      $0x20, DX
 	LEAQ      (BX), DI
-	VMOVDQU   32(BX), Y0
-	VMOVDQU   64(BX), Y2
-	VPAND     bytes0f<>+0(SB), Y2, Y1
-	VPSHUFB   repeatByte0<>+0(SB), Y0, Y3
+	VMOVDQU   32(BX), Y2
+	VMOVDQU   64(BX), Y4
+	VPAND     Y0, Y4, Y3
+	VPSHUFB   repeatByte0<>+0(SB), Y2, Y5
+	VPAND     fourBits0<>+0(SB), Y5, Y5
+	VPCMPEQB  fourBits0<>+0(SB), Y5, Y5
+	VPAND     Y1, Y5, Y5
+	VPOR      Y5, Y3, Y3
+	VMOVDQU   Y3, (AX)
+	VPSRLD    $0x04, Y4, Y4
+	VPAND     Y0, Y4, Y4
+	VPSHUFB   repeatByte2<>+0(SB), Y2, Y3
 	VPAND     fourBits0<>+0(SB), Y3, Y3
 	VPCMPEQB  fourBits0<>+0(SB), Y3, Y3
-	VPAND     bytes10<>+0(SB), Y3, Y3
-	VPOR      Y3, Y1, Y1
-	VMOVDQU   Y1, (AX)
-	VPSRLD    $0x04, Y2, Y2
-	VPAND     bytes0f<>+0(SB), Y2, Y2
-	VPSHUFB   repeatByte2<>+0(SB), Y0, Y1
-	VPAND     fourBits0<>+0(SB), Y1, Y1
-	VPCMPEQB  fourBits0<>+0(SB), Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y2, Y2
-	VMOVDQU   Y2, 128(AX)
-	VMOVDQU   96(BX), Y2
-	VPAND     bytes0f<>+0(SB), Y2, Y1
-	VPSHUFB   repeatByte0<>+0(SB), Y0, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y4, Y4
+	VMOVDQU   Y4, 128(AX)
+	VMOVDQU   96(BX), Y4
+	VPAND     Y0, Y4, Y3
+	VPSHUFB   repeatByte0<>+0(SB), Y2, Y5
+	VPAND     fourBits1<>+0(SB), Y5, Y5
+	VPCMPEQB  fourBits1<>+0(SB), Y5, Y5
+	VPAND     Y1, Y5, Y5
+	VPOR      Y5, Y3, Y3
+	VMOVDQU   Y3, 32(AX)
+	VPSRLD    $0x04, Y4, Y4
+	VPAND     Y0, Y4, Y4
+	VPSHUFB   repeatByte2<>+0(SB), Y2, Y3
 	VPAND     fourBits1<>+0(SB), Y3, Y3
 	VPCMPEQB  fourBits1<>+0(SB), Y3, Y3
-	VPAND     bytes10<>+0(SB), Y3, Y3
-	VPOR      Y3, Y1, Y1
-	VMOVDQU   Y1, 32(AX)
-	VPSRLD    $0x04, Y2, Y2
-	VPAND     bytes0f<>+0(SB), Y2, Y2
-	VPSHUFB   repeatByte2<>+0(SB), Y0, Y1
-	VPAND     fourBits1<>+0(SB), Y1, Y1
-	VPCMPEQB  fourBits1<>+0(SB), Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y2, Y2
-	VMOVDQU   Y2, 160(AX)
-	VMOVDQU   128(BX), Y2
-	VPAND     bytes0f<>+0(SB), Y2, Y1
-	VPSHUFB   repeatByte1<>+0(SB), Y0, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y4, Y4
+	VMOVDQU   Y4, 160(AX)
+	VMOVDQU   128(BX), Y4
+	VPAND     Y0, Y4, Y3
+	VPSHUFB   repeatByte1<>+0(SB), Y2, Y5
+	VPAND     fourBits0<>+0(SB), Y5, Y5
+	VPCMPEQB  fourBits0<>+0(SB), Y5, Y5
+	VPAND     Y1, Y5, Y5
+	VPOR      Y5, Y3, Y3
+	VMOVDQU   Y3, 64(AX)
+	VPSRLD    $0x04, Y4, Y4
+	VPAND     Y0, Y4, Y4
+	VPSHUFB   repeatByte3<>+0(SB), Y2, Y3
 	VPAND     fourBits0<>+0(SB), Y3, Y3
 	VPCMPEQB  fourBits0<>+0(SB), Y3, Y3
-	VPAND     bytes10<>+0(SB), Y3, Y3
-	VPOR      Y3, Y1, Y1
-	VMOVDQU   Y1, 64(AX)
-	VPSRLD    $0x04, Y2, Y2
-	VPAND     bytes0f<>+0(SB), Y2, Y2
-	VPSHUFB   repeatByte3<>+0(SB), Y0, Y1
-	VPAND     fourBits0<>+0(SB), Y1, Y1
-	VPCMPEQB  fourBits0<>+0(SB), Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y2, Y2
-	VMOVDQU   Y2, 192(AX)
-	VMOVDQU   160(BX), Y2
-	VPAND     bytes0f<>+0(SB), Y2, Y1
-	VPSHUFB   repeatByte1<>+0(SB), Y0, Y3
-	VPAND     fourBits1<>+0(SB), Y3, Y3
-	VPCMPEQB  fourBits1<>+0(SB), Y3, Y3
-	VPAND     bytes10<>+0(SB), Y3, Y3
-	VPOR      Y3, Y1, Y1
-	VMOVDQU   Y1, 96(AX)
-	VPSRLD    $0x04, Y2, Y2
-	VPAND     bytes0f<>+0(SB), Y2, Y2
-	VPSHUFB   repeatByte3<>+0(SB), Y0, Y0
-	VPAND     fourBits1<>+0(SB), Y0, Y0
-	VPCMPEQB  fourBits1<>+0(SB), Y0, Y0
-	VPAND     bytes10<>+0(SB), Y0, Y0
-	VPOR      Y0, Y2, Y2
-	VMOVDQU   Y2, 224(AX)
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y4, Y4
+	VMOVDQU   Y4, 192(AX)
+	VMOVDQU   160(BX), Y4
+	VPAND     Y0, Y4, Y3
+	VPSHUFB   repeatByte1<>+0(SB), Y2, Y5
+	VPAND     fourBits1<>+0(SB), Y5, Y5
+	VPCMPEQB  fourBits1<>+0(SB), Y5, Y5
+	VPAND     Y1, Y5, Y5
+	VPOR      Y5, Y3, Y3
+	VMOVDQU   Y3, 96(AX)
+	VPSRLD    $0x04, Y4, Y4
+	VPAND     Y0, Y4, Y4
+	VPSHUFB   repeatByte3<>+0(SB), Y2, Y2
+	VPAND     fourBits1<>+0(SB), Y2, Y2
+	VPCMPEQB  fourBits1<>+0(SB), Y2, Y2
+	VPAND     Y1, Y2, Y2
+	VPOR      Y2, Y4, Y4
+	VMOVDQU   Y4, 224(AX)
 	ADDQ      $0x00000100, AX
 	ADDQ      $0x000000c0, BX
 	DECQ      SI
@@ -321,72 +327,74 @@ block:
 // func avx2UnpackQ8_0(q *byte, d *float32, m *float32, s *int32, n *int32, panel *byte, nb int)
 // Requires: AVX, AVX2, F16C
 TEXT ·avx2UnpackQ8_0(SB), $0-56
-	MOVQ q+0(FP), AX
-	MOVQ d+8(FP), CX
-	MOVQ panel+40(FP), DX
-	MOVQ nb+48(FP), BX
+	MOVQ    q+0(FP), AX
+	MOVQ    d+8(FP), CX
+	MOVQ    panel+40(FP), DX
+	MOVQ    nb+48(FP), BX
+	VMOVDQU bytes0f<>+0(SB), Y0
+	VMOVDQU bytes08<>+0(SB), Y1
 
 block:
-	VCVTPH2PS (DX), Y0
-	VMOVUPS   Y0, (CX)
+	VCVTPH2PS (DX), Y2
+	VMOVUPS   Y2, (CX)
 	ADDQ      $0x20, CX
 	LEAQ      (DX), SI
-	VMOVDQU   16(DX), Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y1
-	VPSRLW    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VPXOR     bytes08<>+0(SB), Y0, Y0
-	VMOVDQU   Y1, (AX)
-	VMOVDQU   Y0, 32(AX)
-	VMOVDQU   48(DX), Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y1
-	VPSRLW    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VPXOR     bytes08<>+0(SB), Y0, Y0
-	VMOVDQU   Y1, 64(AX)
-	VMOVDQU   Y0, 96(AX)
-	VMOVDQU   80(DX), Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y1
-	VPSRLW    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VPXOR     bytes08<>+0(SB), Y0, Y0
-	VMOVDQU   Y1, 128(AX)
-	VMOVDQU   Y0, 160(AX)
-	VMOVDQU   112(DX), Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y1
-	VPSRLW    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VPXOR     bytes08<>+0(SB), Y0, Y0
-	VMOVDQU   Y1, 192(AX)
-	VMOVDQU   Y0, 224(AX)
-	VMOVDQU   144(DX), Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y1
-	VPSRLW    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VPXOR     bytes08<>+0(SB), Y0, Y0
-	VMOVDQU   Y1, 256(AX)
-	VMOVDQU   Y0, 288(AX)
-	VMOVDQU   176(DX), Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y1
-	VPSRLW    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VPXOR     bytes08<>+0(SB), Y0, Y0
-	VMOVDQU   Y1, 320(AX)
-	VMOVDQU   Y0, 352(AX)
-	VMOVDQU   208(DX), Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y1
-	VPSRLW    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VPXOR     bytes08<>+0(SB), Y0, Y0
-	VMOVDQU   Y1, 384(AX)
-	VMOVDQU   Y0, 416(AX)
-	VMOVDQU   240(DX), Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y1
-	VPSRLW    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VPXOR     bytes08<>+0(SB), Y0, Y0
-	VMOVDQU   Y1, 448(AX)
-	VMOVDQU   Y0, 480(AX)
+	VMOVDQU   16(DX), Y2
+	VPAND     Y0, Y2, Y3
+	VPSRLW    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VPXOR     Y1, Y2, Y2
+	VMOVDQU   Y3, (AX)
+	VMOVDQU   Y2, 32(AX)
+	VMOVDQU   48(DX), Y2
+	VPAND     Y0, Y2, Y3
+	VPSRLW    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VPXOR     Y1, Y2, Y2
+	VMOVDQU   Y3, 64(AX)
+	VMOVDQU   Y2, 96(AX)
+	VMOVDQU   80(DX), Y2
+	VPAND     Y0, Y2, Y3
+	VPSRLW    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VPXOR     Y1, Y2, Y2
+	VMOVDQU   Y3, 128(AX)
+	VMOVDQU   Y2, 160(AX)
+	VMOVDQU   112(DX), Y2
+	VPAND     Y0, Y2, Y3
+	VPSRLW    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VPXOR     Y1, Y2, Y2
+	VMOVDQU   Y3, 192(AX)
+	VMOVDQU   Y2, 224(AX)
+	VMOVDQU   144(DX), Y2
+	VPAND     Y0, Y2, Y3
+	VPSRLW    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VPXOR     Y1, Y2, Y2
+	VMOVDQU   Y3, 256(AX)
+	VMOVDQU   Y2, 288(AX)
+	VMOVDQU   176(DX), Y2
+	VPAND     Y0, Y2, Y3
+	VPSRLW    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VPXOR     Y1, Y2, Y2
+	VMOVDQU   Y3, 320(AX)
+	VMOVDQU   Y2, 352(AX)
+	VMOVDQU   208(DX), Y2
+	VPAND     Y0, Y2, Y3
+	VPSRLW    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VPXOR     Y1, Y2, Y2
+	VMOVDQU   Y3, 384(AX)
+	VMOVDQU   Y2, 416(AX)
+	VMOVDQU   240(DX), Y2
+	VPAND     Y0, Y2, Y3
+	VPSRLW    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VPXOR     Y1, Y2, Y2
+	VMOVDQU   Y3, 448(AX)
+	VMOVDQU   Y2, 480(AX)
 	ADDQ      $0x00000200, AX
 	ADDQ      $0x00000110, DX
 	DECQ      BX
@@ -403,80 +411,81 @@ GLOBL bytes08<>(SB), RODATA|NOPTR, $32
 // func avx2UnpackIQ4_NL(q *byte, d *float32, m *float32, s *int32, n *int32, panel *byte, nb int)
 // Requires: AVX, AVX2, F16C
 TEXT ·avx2UnpackIQ4_NL(SB), $0-56
-	MOVQ q+0(FP), AX
-	MOVQ d+8(FP), CX
-	MOVQ panel+40(FP), DX
-	MOVQ nb+48(FP), BX
+	MOVQ    q+0(FP), AX
+	MOVQ    d+8(FP), CX
+	MOVQ    panel+40(FP), DX
+	MOVQ    nb+48(FP), BX
+	VMOVDQU bytes0f<>+0(SB), Y0
 
 block:
-	VCVTPH2PS (DX), Y0
-	VMOVUPS   Y0, (CX)
+	VCVTPH2PS (DX), Y1
+	VMOVUPS   Y1, (CX)
 	ADDQ      $0x20, CX
 	LEAQ      (DX), SI
-	VMOVDQU   16(DX), Y1
-	VPAND     bytes0f<>+0(SB), Y1, Y0
-	VMOVDQU   iq4Low<>+0(SB), Y2
-	VPSHUFB   Y0, Y2, Y2
+	VMOVDQU   16(DX), Y2
+	VPAND     Y0, Y2, Y1
+	VMOVDQU   iq4Low<>+0(SB), Y3
+	VPSHUFB   Y1, Y3, Y3
+	VMOVDQU   iq4High<>+0(SB), Y4
+	VPSHUFB   Y1, Y4, Y4
+	VMOVDQU   Y3, (AX)
+	VMOVDQU   Y4, 32(AX)
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   iq4Low<>+0(SB), Y1
+	VPSHUFB   Y2, Y1, Y1
 	VMOVDQU   iq4High<>+0(SB), Y3
-	VPSHUFB   Y0, Y3, Y3
-	VMOVDQU   Y2, (AX)
-	VMOVDQU   Y3, 32(AX)
-	VPSRLD    $0x04, Y1, Y1
-	VPAND     bytes0f<>+0(SB), Y1, Y1
-	VMOVDQU   iq4Low<>+0(SB), Y0
-	VPSHUFB   Y1, Y0, Y0
-	VMOVDQU   iq4High<>+0(SB), Y2
-	VPSHUFB   Y1, Y2, Y2
-	VMOVDQU   Y0, 256(AX)
-	VMOVDQU   Y2, 288(AX)
-	VMOVDQU   48(DX), Y1
-	VPAND     bytes0f<>+0(SB), Y1, Y0
-	VMOVDQU   iq4Low<>+0(SB), Y2
-	VPSHUFB   Y0, Y2, Y2
+	VPSHUFB   Y2, Y3, Y3
+	VMOVDQU   Y1, 256(AX)
+	VMOVDQU   Y3, 288(AX)
+	VMOVDQU   48(DX), Y2
+	VPAND     Y0, Y2, Y1
+	VMOVDQU   iq4Low<>+0(SB), Y3
+	VPSHUFB   Y1, Y3, Y3
+	VMOVDQU   iq4High<>+0(SB), Y4
+	VPSHUFB   Y1, Y4, Y4
+	VMOVDQU   Y3, 64(AX)
+	VMOVDQU   Y4, 96(AX)
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   iq4Low<>+0(SB), Y1
+	VPSHUFB   Y2, Y1, Y1
 	VMOVDQU   iq4High<>+0(SB), Y3
-	VPSHUFB   Y0, Y3, Y3
-	VMOVDQU   Y2, 64(AX)
-	VMOVDQU   Y3, 96(AX)
-	VPSRLD    $0x04, Y1, Y1
-	VPAND     bytes0f<>+0(SB), Y1, Y1
-	VMOVDQU   iq4Low<>+0(SB), Y0
-	VPSHUFB   Y1, Y0, Y0
-	VMOVDQU   iq4High<>+0(SB), Y2
-	VPSHUFB   Y1, Y2, Y2
-	VMOVDQU   Y0, 320(AX)
-	VMOVDQU   Y2, 352(AX)
-	VMOVDQU   80(DX), Y1
-	VPAND     bytes0f<>+0(SB), Y1, Y0
-	VMOVDQU   iq4Low<>+0(SB), Y2
-	VPSHUFB   Y0, Y2, Y2
+	VPSHUFB   Y2, Y3, Y3
+	VMOVDQU   Y1, 320(AX)
+	VMOVDQU   Y3, 352(AX)
+	VMOVDQU   80(DX), Y2
+	VPAND     Y0, Y2, Y1
+	VMOVDQU   iq4Low<>+0(SB), Y3
+	VPSHUFB   Y1, Y3, Y3
+	VMOVDQU   iq4High<>+0(SB), Y4
+	VPSHUFB   Y1, Y4, Y4
+	VMOVDQU   Y3, 128(AX)
+	VMOVDQU   Y4, 160(AX)
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   iq4Low<>+0(SB), Y1
+	VPSHUFB   Y2, Y1, Y1
 	VMOVDQU   iq4High<>+0(SB), Y3
-	VPSHUFB   Y0, Y3, Y3
-	VMOVDQU   Y2, 128(AX)
-	VMOVDQU   Y3, 160(AX)
-	VPSRLD    $0x04, Y1, Y1
-	VPAND     bytes0f<>+0(SB), Y1, Y1
-	VMOVDQU   iq4Low<>+0(SB), Y0
-	VPSHUFB   Y1, Y0, Y0
-	VMOVDQU   iq4High<>+0(SB), Y2
-	VPSHUFB   Y1, Y2, Y2
-	VMOVDQU   Y0, 384(AX)
-	VMOVDQU   Y2, 416(AX)
-	VMOVDQU   112(DX), Y1
-	VPAND     bytes0f<>+0(SB), Y1, Y0
-	VMOVDQU   iq4Low<>+0(SB), Y2
-	VPSHUFB   Y0, Y2, Y2
+	VPSHUFB   Y2, Y3, Y3
+	VMOVDQU   Y1, 384(AX)
+	VMOVDQU   Y3, 416(AX)
+	VMOVDQU   112(DX), Y2
+	VPAND     Y0, Y2, Y1
+	VMOVDQU   iq4Low<>+0(SB), Y3
+	VPSHUFB   Y1, Y3, Y3
+	VMOVDQU   iq4High<>+0(SB), Y4
+	VPSHUFB   Y1, Y4, Y4
+	VMOVDQU   Y3, 192(AX)
+	VMOVDQU   Y4, 224(AX)
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   iq4Low<>+0(SB), Y1
+	VPSHUFB   Y2, Y1, Y1
 	VMOVDQU   iq4High<>+0(SB), Y3
-	VPSHUFB   Y0, Y3, Y3
-	VMOVDQU   Y2, 192(AX)
-	VMOVDQU   Y3, 224(AX)
-	VPSRLD    $0x04, Y1, Y1
-	VPAND     bytes0f<>+0(SB), Y1, Y1
-	VMOVDQU   iq4Low<>+0(SB), Y0
-	VPSHUFB   Y1, Y0, Y0
-	VMOVDQU   iq4High<>+0(SB), Y2
-	VPSHUFB   Y1, Y2, Y2
-	VMOVDQU   Y0, 448(AX)
-	VMOVDQU   Y2, 480(AX)
+	VPSHUFB   Y2, Y3, Y3
+	VMOVDQU   Y1, 448(AX)
+	VMOVDQU   Y3, 480(AX)
 	ADDQ      $0x00000200, AX
 	ADDQ      $0x00000090, DX
 	DECQ      BX
@@ -499,214 +508,207 @@ GLOBL iq4High<>(SB), RODATA|NOPTR, $32
 // func avx2UnpackQ2_K(q *byte, d *float32, m *float32, s *int32, n *int32, panel *byte, nb int)
 // Requires: AVX, AVX2, F16C
 TEXT ·avx2UnpackQ2_K(SB), $0-56
-	MOVQ q+0(FP), AX
-	MOVQ d+8(FP), CX
-	MOVQ m+16(FP), DX
-	MOVQ s+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ panel+40(FP), DI
-	MOVQ nb+48(FP), R8
+	MOVQ    q+0(FP), AX
+	MOVQ    d+8(FP), CX
+	MOVQ    m+16(FP), DX
+	MOVQ    s+24(FP), BX
+	MOVQ    n+32(FP), SI
+	MOVQ    panel+40(FP), DI
+	MOVQ    nb+48(FP), R8
+	VMOVDQU bytes03<>+0(SB), Y0
 
 block:
-	VCVTPH2PS (DI), Y0
-	VMOVUPS   Y0, (CX)
+	VCVTPH2PS (DI), Y1
+	VMOVUPS   Y1, (CX)
 	ADDQ      $0x20, CX
-	VCVTPH2PS 16(DI), Y0
-	VMOVUPS   Y0, (DX)
+	VCVTPH2PS 16(DI), Y1
+	VMOVUPS   Y1, (DX)
 	ADDQ      $0x20, DX
-	VMOVDQU   32(DI), Y0
-	VPSRLD    $0x04, Y0, Y1
-	VPAND     bytes0f<>+0(SB), Y0, Y0
+	VMOVDQU   32(DI), Y1
+	VPSRLD    $0x04, Y1, Y2
 	VPAND     bytes0f<>+0(SB), Y1, Y1
-	VPSHUFB   wordTwice0<>+0(SB), Y0, Y2
-	VMOVDQU   Y2, (BX)
-	VPSHUFB   wordTwice1<>+0(SB), Y0, Y2
-	VMOVDQU   Y2, 32(BX)
-	VPSHUFB   wordTwice2<>+0(SB), Y0, Y2
-	VMOVDQU   Y2, 64(BX)
-	VPSHUFB   wordTwice3<>+0(SB), Y0, Y0
-	VMOVDQU   Y0, 96(BX)
-	VPSHUFB   wordPair0<>+0(SB), Y1, Y0
-	VMOVDQU   Y0, (SI)
-	VPSHUFB   wordPair1<>+0(SB), Y1, Y0
-	VMOVDQU   Y0, 32(SI)
-	VMOVDQU   64(DI), Y0
-	VPSRLD    $0x04, Y0, Y1
-	VPAND     bytes0f<>+0(SB), Y0, Y0
+	VPAND     bytes0f<>+0(SB), Y2, Y2
+	VPSHUFB   wordTwice0<>+0(SB), Y1, Y3
+	VMOVDQU   Y3, (BX)
+	VPSHUFB   wordTwice1<>+0(SB), Y1, Y3
+	VMOVDQU   Y3, 32(BX)
+	VPSHUFB   wordTwice2<>+0(SB), Y1, Y3
+	VMOVDQU   Y3, 64(BX)
+	VPSHUFB   wordTwice3<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 96(BX)
+	VPSHUFB   wordPair0<>+0(SB), Y2, Y1
+	VMOVDQU   Y1, (SI)
+	VPSHUFB   wordPair1<>+0(SB), Y2, Y1
+	VMOVDQU   Y1, 32(SI)
+	VMOVDQU   64(DI), Y1
+	VPSRLD    $0x04, Y1, Y2
 	VPAND     bytes0f<>+0(SB), Y1, Y1
-	VPSHUFB   wordTwice0<>+0(SB), Y0, Y2
-	VMOVDQU   Y2, 128(BX)
-	VPSHUFB   wordTwice1<>+0(SB), Y0, Y2
-	VMOVDQU   Y2, 160(BX)
-	VPSHUFB   wordTwice2<>+0(SB), Y0, Y2
-	VMOVDQU   Y2, 192(BX)
-	VPSHUFB   wordTwice3<>+0(SB), Y0, Y0
-	VMOVDQU   Y0, 224(BX)
-	VPSHUFB   wordPair0<>+0(SB), Y1, Y0
-	VMOVDQU   Y0, 64(SI)
-	VPSHUFB   wordPair1<>+0(SB), Y1, Y0
-	VMOVDQU   Y0, 96(SI)
-	VMOVDQU   96(DI), Y0
-	VPSRLD    $0x04, Y0, Y1
-	VPAND     bytes0f<>+0(SB), Y0, Y0
+	VPAND     bytes0f<>+0(SB), Y2, Y2
+	VPSHUFB   wordTwice0<>+0(SB), Y1, Y3
+	VMOVDQU   Y3, 128(BX)
+	VPSHUFB   wordTwice1<>+0(SB), Y1, Y3
+	VMOVDQU   Y3, 160(BX)
+	VPSHUFB   wordTwice2<>+0(SB), Y1, Y3
+	VMOVDQU   Y3, 192(BX)
+	VPSHUFB   wordTwice3<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 224(BX)
+	VPSHUFB   wordPair0<>+0(SB), Y2, Y1
+	VMOVDQU   Y1, 64(SI)
+	VPSHUFB   wordPair1<>+0(SB), Y2, Y1
+	VMOVDQU   Y1, 96(SI)
+	VMOVDQU   96(DI), Y1
+	VPSRLD    $0x04, Y1, Y2
 	VPAND     bytes0f<>+0(SB), Y1, Y1
-	VPSHUFB   wordTwice0<>+0(SB), Y0, Y2
-	VMOVDQU   Y2, 256(BX)
-	VPSHUFB   wordTwice1<>+0(SB), Y0, Y2
-	VMOVDQU   Y2, 288(BX)
-	VPSHUFB   wordTwice2<>+0(SB), Y0, Y2
-	VMOVDQU   Y2, 320(BX)
-	VPSHUFB   wordTwice3<>+0(SB), Y0, Y0
-	VMOVDQU   Y0, 352(BX)
-	VPSHUFB   wordPair0<>+0(SB), Y1, Y0
-	VMOVDQU   Y0, 128(SI)
-	VPSHUFB   wordPair1<>+0(SB), Y1, Y0
-	VMOVDQU   Y0, 160(SI)
-	VMOVDQU   128(DI), Y0
-	VPSRLD    $0x04, Y0, Y1
-	VPAND     bytes0f<>+0(SB), Y0, Y0
+	VPAND     bytes0f<>+0(SB), Y2, Y2
+	VPSHUFB   wordTwice0<>+0(SB), Y1, Y3
+	VMOVDQU   Y3, 256(BX)
+	VPSHUFB   wordTwice1<>+0(SB), Y1, Y3
+	VMOVDQU   Y3, 288(BX)
+	VPSHUFB   wordTwice2<>+0(SB), Y1, Y3
+	VMOVDQU   Y3, 320(BX)
+	VPSHUFB   wordTwice3<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 352(BX)
+	VPSHUFB   wordPair0<>+0(SB), Y2, Y1
+	VMOVDQU   Y1, 128(SI)
+	VPSHUFB   wordPair1<>+0(SB), Y2, Y1
+	VMOVDQU   Y1, 160(SI)
+	VMOVDQU   128(DI), Y1
+	VPSRLD    $0x04, Y1, Y2
 	VPAND     bytes0f<>+0(SB), Y1, Y1
-	VPSHUFB   wordTwice0<>+0(SB), Y0, Y2
-	VMOVDQU   Y2, 384(BX)
-	VPSHUFB   wordTwice1<>+0(SB), Y0, Y2
-	VMOVDQU   Y2, 416(BX)
-	VPSHUFB   wordTwice2<>+0(SB), Y0, Y2
-	VMOVDQU   Y2, 448(BX)
-	VPSHUFB   wordTwice3<>+0(SB), Y0, Y0
-	VMOVDQU   Y0, 480(BX)
-	VPSHUFB   wordPair0<>+0(SB), Y1, Y0
-	VMOVDQU   Y0, 192(SI)
-	VPSHUFB   wordPair1<>+0(SB), Y1, Y0
-	VMOVDQU   Y0, 224(SI)
+	VPAND     bytes0f<>+0(SB), Y2, Y2
+	VPSHUFB   wordTwice0<>+0(SB), Y1, Y3
+	VMOVDQU   Y3, 384(BX)
+	VPSHUFB   wordTwice1<>+0(SB), Y1, Y3
+	VMOVDQU   Y3, 416(BX)
+	VPSHUFB   wordTwice2<>+0(SB), Y1, Y3
+	VMOVDQU   Y3, 448(BX)
+	VPSHUFB   wordTwice3<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 480(BX)
+	VPSHUFB   wordPair0<>+0(SB), Y2, Y1
+	VMOVDQU   Y1, 192(SI)
+	VPSHUFB   wordPair1<>+0(SB), Y2, Y1
+	VMOVDQU   Y1, 224(SI)
 	ADDQ      $0x00000200, BX
 	ADDQ      $0x00000100, SI
 	LEAQ      160(DI), R9
 	MOVQ      $0x00000002, R10
 
 step:
-	VMOVDQU bytes03<>+0(SB), Y0
-	VPAND   (R9), Y0, Y0
-	VMOVDQU Y0, (AX)
-	VMOVDQU bytes03<>+0(SB), Y0
-	VPAND   32(R9), Y0, Y0
-	VMOVDQU Y0, 32(AX)
-	VMOVDQU bytes03<>+0(SB), Y0
-	VPAND   64(R9), Y0, Y0
-	VMOVDQU Y0, 64(AX)
-	VMOVDQU bytes03<>+0(SB), Y0
-	VPAND   96(R9), Y0, Y0
-	VMOVDQU Y0, 96(AX)
-	VMOVDQU bytes03<>+0(SB), Y0
-	VPAND   128(R9), Y0, Y0
-	VMOVDQU Y0, 128(AX)
-	VMOVDQU bytes03<>+0(SB), Y0
-	VPAND   160(R9), Y0, Y0
-	VMOVDQU Y0, 160(AX)
-	VMOVDQU bytes03<>+0(SB), Y0
-	VPAND   192(R9), Y0, Y0
-	VMOVDQU Y0, 192(AX)
-	VMOVDQU bytes03<>+0(SB), Y0
-	VPAND   224(R9), Y0, Y0
-	VMOVDQU Y0, 224(AX)
+	VPAND   (R9), Y0, Y1
+	VMOVDQU Y1, (AX)
+	VPAND   32(R9), Y0, Y1
+	VMOVDQU Y1, 32(AX)
+	VPAND   64(R9), Y0, Y1
+	VMOVDQU Y1, 64(AX)
+	VPAND   96(R9), Y0, Y1
+	VMOVDQU Y1, 96(AX)
+	VPAND   128(R9), Y0, Y1
+	VMOVDQU Y1, 128(AX)
+	VPAND   160(R9), Y0, Y1
+	VMOVDQU Y1, 160(AX)
+	VPAND   192(R9), Y0, Y1
+	VMOVDQU Y1, 192(AX)
+	VPAND   224(R9), Y0, Y1
+	VMOVDQU Y1, 224(AX)
 	ADDQ    $0x00000100, AX
-	VMOVDQU (R9), Y0
-	VPSRLD  $0x02, Y0, Y0
-	VPAND   bytes03<>+0(SB), Y0, Y0
-	VMOVDQU Y0, (AX)
-	VMOVDQU 32(R9), Y0
-	VPSRLD  $0x02, Y0, Y0
-	VPAND   bytes03<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 32(AX)
-	VMOVDQU 64(R9), Y0
-	VPSRLD  $0x02, Y0, Y0
-	VPAND   bytes03<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 64(AX)
-	VMOVDQU 96(R9), Y0
-	VPSRLD  $0x02, Y0, Y0
-	VPAND   bytes03<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 96(AX)
-	VMOVDQU 128(R9), Y0
-	VPSRLD  $0x02, Y0, Y0
-	VPAND   bytes03<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 128(AX)
-	VMOVDQU 160(R9), Y0
-	VPSRLD  $0x02, Y0, Y0
-	VPAND   bytes03<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 160(AX)
-	VMOVDQU 192(R9), Y0
-	VPSRLD  $0x02, Y0, Y0
-	VPAND   bytes03<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 192(AX)
-	VMOVDQU 224(R9), Y0
-	VPSRLD  $0x02, Y0, Y0
-	VPAND   bytes03<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 224(AX)
+	VMOVDQU (R9), Y1
+	VPSRLD  $0x02, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, (AX)
+	VMOVDQU 32(R9), Y1
+	VPSRLD  $0x02, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, 32(AX)
+	VMOVDQU 64(R9), Y1
+	VPSRLD  $0x02, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, 64(AX)
+	VMOVDQU 96(R9), Y1
+	VPSRLD  $0x02, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, 96(AX)
+	VMOVDQU 128(R9), Y1
+	VPSRLD  $0x02, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, 128(AX)
+	VMOVDQU 160(R9), Y1
+	VPSRLD  $0x02, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, 160(AX)
+	VMOVDQU 192(R9), Y1
+	VPSRLD  $0x02, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, 192(AX)
+	VMOVDQU 224(R9), Y1
+	VPSRLD  $0x02, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, 224(AX)
 	ADDQ    $0x00000100, AX
-	VMOVDQU (R9), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes03<>+0(SB), Y0, Y0
-	VMOVDQU Y0, (AX)
-	VMOVDQU 32(R9), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes03<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 32(AX)
-	VMOVDQU 64(R9), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes03<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 64(AX)
-	VMOVDQU 96(R9), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes03<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 96(AX)
-	VMOVDQU 128(R9), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes03<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 128(AX)
-	VMOVDQU 160(R9), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes03<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 160(AX)
-	VMOVDQU 192(R9), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes03<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 192(AX)
-	VMOVDQU 224(R9), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes03<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 224(AX)
+	VMOVDQU (R9), Y1
+	VPSRLD  $0x04, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, (AX)
+	VMOVDQU 32(R9), Y1
+	VPSRLD  $0x04, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, 32(AX)
+	VMOVDQU 64(R9), Y1
+	VPSRLD  $0x04, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, 64(AX)
+	VMOVDQU 96(R9), Y1
+	VPSRLD  $0x04, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, 96(AX)
+	VMOVDQU 128(R9), Y1
+	VPSRLD  $0x04, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, 128(AX)
+	VMOVDQU 160(R9), Y1
+	VPSRLD  $0x04, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, 160(AX)
+	VMOVDQU 192(R9), Y1
+	VPSRLD  $0x04, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, 192(AX)
+	VMOVDQU 224(R9), Y1
+	VPSRLD  $0x04, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, 224(AX)
 	ADDQ    $0x00000100, AX
-	VMOVDQU (R9), Y0
-	VPSRLD  $0x06, Y0, Y0
-	VPAND   bytes03<>+0(SB), Y0, Y0
-	VMOVDQU Y0, (AX)
-	VMOVDQU 32(R9), Y0
-	VPSRLD  $0x06, Y0, Y0
-	VPAND   bytes03<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 32(AX)
-	VMOVDQU 64(R9), Y0
-	VPSRLD  $0x06, Y0, Y0
-	VPAND   bytes03<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 64(AX)
-	VMOVDQU 96(R9), Y0
-	VPSRLD  $0x06, Y0, Y0
-	VPAND   bytes03<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 96(AX)
-	VMOVDQU 128(R9), Y0
-	VPSRLD  $0x06, Y0, Y0
-	VPAND   bytes03<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 128(AX)
-	VMOVDQU 160(R9), Y0
-	VPSRLD  $0x06, Y0, Y0
-	VPAND   bytes03<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 160(AX)
-	VMOVDQU 192(R9), Y0
-	VPSRLD  $0x06, Y0, Y0
-	VPAND   bytes03<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 192(AX)
-	VMOVDQU 224(R9), Y0
-	VPSRLD  $0x06, Y0, Y0
-	VPAND   bytes03<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 224(AX)
+	VMOVDQU (R9), Y1
+	VPSRLD  $0x06, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, (AX)
+	VMOVDQU 32(R9), Y1
+	VPSRLD  $0x06, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, 32(AX)
+	VMOVDQU 64(R9), Y1
+	VPSRLD  $0x06, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, 64(AX)
+	VMOVDQU 96(R9), Y1
+	VPSRLD  $0x06, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, 96(AX)
+	VMOVDQU 128(R9), Y1
+	VPSRLD  $0x06, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, 128(AX)
+	VMOVDQU 160(R9), Y1
+	VPSRLD  $0x06, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, 160(AX)
+	VMOVDQU 192(R9), Y1
+	VPSRLD  $0x06, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, 192(AX)
+	VMOVDQU 224(R9), Y1
+	VPSRLD  $0x06, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, 224(AX)
 	ADDQ    $0x00000100, AX
 	ADDQ    $0x00000100, R9
 	DECQ    R10
@@ -716,6 +718,12 @@ step:
 	JNZ     block
 	VZEROUPPER
 	RET
+
+DATA bytes03<>+0(SB)/8, $0x0303030303030303
+DATA bytes03<>+8(SB)/8, $0x0303030303030303
+DATA bytes03<>+16(SB)/8, $0x0303030303030303
+DATA bytes03<>+24(SB)/8, $0x0303030303030303
+GLOBL bytes03<>(SB), RODATA|NOPTR, $32
 
 DATA wordTwice0<>+0(SB)/8, $0x8004800480008000
 DATA wordTwice0<>+8(SB)/8, $0x800c800c80088008
@@ -753,633 +761,611 @@ DATA wordPair1<>+16(SB)/8, $0x8007800680038002
 DATA wordPair1<>+24(SB)/8, $0x800f800e800b800a
 GLOBL wordPair1<>(SB), RODATA|NOPTR, $32
 
-DATA bytes03<>+0(SB)/8, $0x0303030303030303
-DATA bytes03<>+8(SB)/8, $0x0303030303030303
-DATA bytes03<>+16(SB)/8, $0x0303030303030303
-DATA bytes03<>+24(SB)/8, $0x0303030303030303
-GLOBL bytes03<>(SB), RODATA|NOPTR, $32
-
 // func avx2UnpackQ3_K(q *byte, d *float32, m *float32, s *int32, n *int32, panel *byte, nb int)
 // Requires: AVX, AVX2, F16C
 TEXT ·avx2UnpackQ3_K(SB), $0-56
-	MOVQ q+0(FP), AX
-	MOVQ d+8(FP), CX
-	MOVQ s+24(FP), DX
-	MOVQ n+32(FP), BX
-	MOVQ panel+40(FP), SI
-	MOVQ nb+48(FP), DI
+	MOVQ    q+0(FP), AX
+	MOVQ    d+8(FP), CX
+	MOVQ    s+24(FP), DX
+	MOVQ    n+32(FP), BX
+	MOVQ    panel+40(FP), SI
+	MOVQ    nb+48(FP), DI
+	VMOVDQU bytes03<>+0(SB), Y0
+	VMOVDQU bytes04<>+0(SB), Y1
 
 block:
-	VCVTPH2PS (SI), Y0
-	VMOVUPS   Y0, (CX)
+	VCVTPH2PS (SI), Y2
+	VMOVUPS   Y2, (CX)
 	ADDQ      $0x20, CX
-	VMOVDQU   80(SI), Y0
-	VMOVDQU   bytes0f<>+0(SB), Y1
-	VPAND     16(SI), Y1, Y1
-	VPSLLD    $0x04, Y0, Y2
+	VMOVDQU   80(SI), Y2
+	VMOVDQU   16(SI), Y3
+	VPAND     bytes0f<>+0(SB), Y3, Y3
+	VPSLLD    $0x04, Y2, Y4
+	VPAND     bytes30<>+0(SB), Y4, Y4
+	VPOR      Y4, Y3, Y3
+	VPSHUFB   wordTwice0<>+0(SB), Y3, Y4
+	VPSUBW    words32<>+0(SB), Y4, Y4
+	VMOVDQU   Y4, (DX)
+	VPSHUFB   wordTwice1<>+0(SB), Y3, Y4
+	VPSUBW    words32<>+0(SB), Y4, Y4
+	VMOVDQU   Y4, 32(DX)
+	VPSHUFB   wordTwice2<>+0(SB), Y3, Y4
+	VPSUBW    words32<>+0(SB), Y4, Y4
+	VMOVDQU   Y4, 64(DX)
+	VPSHUFB   wordTwice3<>+0(SB), Y3, Y3
+	VPSUBW    words32<>+0(SB), Y3, Y3
+	VMOVDQU   Y3, 96(DX)
+	VMOVDQU   48(SI), Y3
+	VPAND     bytes0f<>+0(SB), Y3, Y3
+	VPSLLD    $0x02, Y2, Y4
+	VPAND     bytes30<>+0(SB), Y4, Y4
+	VPOR      Y4, Y3, Y3
+	VPSHUFB   wordTwice0<>+0(SB), Y3, Y4
+	VPSUBW    words32<>+0(SB), Y4, Y4
+	VMOVDQU   Y4, 128(DX)
+	VPSHUFB   wordTwice1<>+0(SB), Y3, Y4
+	VPSUBW    words32<>+0(SB), Y4, Y4
+	VMOVDQU   Y4, 160(DX)
+	VPSHUFB   wordTwice2<>+0(SB), Y3, Y4
+	VPSUBW    words32<>+0(SB), Y4, Y4
+	VMOVDQU   Y4, 192(DX)
+	VPSHUFB   wordTwice3<>+0(SB), Y3, Y3
+	VPSUBW    words32<>+0(SB), Y3, Y3
+	VMOVDQU   Y3, 224(DX)
+	VMOVDQU   16(SI), Y3
+	VPSRLD    $0x04, Y3, Y3
+	VPAND     bytes0f<>+0(SB), Y3, Y3
+	VMOVDQA   Y2, Y4
+	VPAND     bytes30<>+0(SB), Y4, Y4
+	VPOR      Y4, Y3, Y3
+	VPSHUFB   wordTwice0<>+0(SB), Y3, Y4
+	VPSUBW    words32<>+0(SB), Y4, Y4
+	VMOVDQU   Y4, 256(DX)
+	VPSHUFB   wordTwice1<>+0(SB), Y3, Y4
+	VPSUBW    words32<>+0(SB), Y4, Y4
+	VMOVDQU   Y4, 288(DX)
+	VPSHUFB   wordTwice2<>+0(SB), Y3, Y4
+	VPSUBW    words32<>+0(SB), Y4, Y4
+	VMOVDQU   Y4, 320(DX)
+	VPSHUFB   wordTwice3<>+0(SB), Y3, Y3
+	VPSUBW    words32<>+0(SB), Y3, Y3
+	VMOVDQU   Y3, 352(DX)
+	VMOVDQU   48(SI), Y3
+	VPSRLD    $0x04, Y3, Y3
+	VPAND     bytes0f<>+0(SB), Y3, Y3
+	VPSRLD    $0x02, Y2, Y2
 	VPAND     bytes30<>+0(SB), Y2, Y2
-	VPOR      Y2, Y1, Y1
-	VPSHUFB   wordTwice0<>+0(SB), Y1, Y2
+	VPOR      Y2, Y3, Y3
+	VPSHUFB   wordTwice0<>+0(SB), Y3, Y2
 	VPSUBW    words32<>+0(SB), Y2, Y2
-	VMOVDQU   Y2, (DX)
-	VPSHUFB   wordTwice1<>+0(SB), Y1, Y2
+	VMOVDQU   Y2, 384(DX)
+	VPSHUFB   wordTwice1<>+0(SB), Y3, Y2
 	VPSUBW    words32<>+0(SB), Y2, Y2
-	VMOVDQU   Y2, 32(DX)
-	VPSHUFB   wordTwice2<>+0(SB), Y1, Y2
+	VMOVDQU   Y2, 416(DX)
+	VPSHUFB   wordTwice2<>+0(SB), Y3, Y2
 	VPSUBW    words32<>+0(SB), Y2, Y2
-	VMOVDQU   Y2, 64(DX)
-	VPSHUFB   wordTwice3<>+0(SB), Y1, Y1
-	VPSUBW    words32<>+0(SB), Y1, Y1
-	VMOVDQU   Y1, 96(DX)
-	VMOVDQU   bytes0f<>+0(SB), Y1
-	VPAND     48(SI), Y1, Y1
-	VPSLLD    $0x02, Y0, Y2
-	VPAND     bytes30<>+0(SB), Y2, Y2
-	VPOR      Y2, Y1, Y1
-	VPSHUFB   wordTwice0<>+0(SB), Y1, Y2
+	VMOVDQU   Y2, 448(DX)
+	VPSHUFB   wordTwice3<>+0(SB), Y3, Y2
 	VPSUBW    words32<>+0(SB), Y2, Y2
-	VMOVDQU   Y2, 128(DX)
-	VPSHUFB   wordTwice1<>+0(SB), Y1, Y2
-	VPSUBW    words32<>+0(SB), Y2, Y2
-	VMOVDQU   Y2, 160(DX)
-	VPSHUFB   wordTwice2<>+0(SB), Y1, Y2
-	VPSUBW    words32<>+0(SB), Y2, Y2
-	VMOVDQU   Y2, 192(DX)
-	VPSHUFB   wordTwice3<>+0(SB), Y1, Y1
-	VPSUBW    words32<>+0(SB), Y1, Y1
-	VMOVDQU   Y1, 224(DX)
-	VMOVDQU   16(SI), Y1
-	VPSRLD    $0x04, Y1, Y1
-	VPAND     bytes0f<>+0(SB), Y1, Y1
-	VMOVDQA   Y0, Y2
-	VPAND     bytes30<>+0(SB), Y2, Y2
-	VPOR      Y2, Y1, Y1
-	VPSHUFB   wordTwice0<>+0(SB), Y1, Y2
-	VPSUBW    words32<>+0(SB), Y2, Y2
-	VMOVDQU   Y2, 256(DX)
-	VPSHUFB   wordTwice1<>+0(SB), Y1, Y2
-	VPSUBW    words32<>+0(SB), Y2, Y2
-	VMOVDQU   Y2, 288(DX)
-	VPSHUFB   wordTwice2<>+0(SB), Y1, Y2
-	VPSUBW    words32<>+0(SB), Y2, Y2
-	VMOVDQU   Y2, 320(DX)
-	VPSHUFB   wordTwice3<>+0(SB), Y1, Y1
-	VPSUBW    words32<>+0(SB), Y1, Y1
-	VMOVDQU   Y1, 352(DX)
-	VMOVDQU   48(SI), Y1
-	VPSRLD    $0x04, Y1, Y1
-	VPAND     bytes0f<>+0(SB), Y1, Y1
-	VPSRLD    $0x02, Y0, Y0
-	VPAND     bytes30<>+0(SB), Y0, Y0
-	VPOR      Y0, Y1, Y1
-	VPSHUFB   wordTwice0<>+0(SB), Y1, Y0
-	VPSUBW    words32<>+0(SB), Y0, Y0
-	VMOVDQU   Y0, 384(DX)
-	VPSHUFB   wordTwice1<>+0(SB), Y1, Y0
-	VPSUBW    words32<>+0(SB), Y0, Y0
-	VMOVDQU   Y0, 416(DX)
-	VPSHUFB   wordTwice2<>+0(SB), Y1, Y0
-	VPSUBW    words32<>+0(SB), Y0, Y0
-	VMOVDQU   Y0, 448(DX)
-	VPSHUFB   wordTwice3<>+0(SB), Y1, Y0
-	VPSUBW    words32<>+0(SB), Y0, Y0
-	VMOVDQU   Y0, 480(DX)
-	VMOVDQU   (DX), Y0
-	VPBLENDW  $0xaa, 32(DX), Y0, Y0
-	VPSLLW    $0x02, Y0, Y0
-	VMOVDQU   Y0, (BX)
-	VMOVDQU   64(DX), Y0
-	VPBLENDW  $0xaa, 96(DX), Y0, Y0
-	VPSLLW    $0x02, Y0, Y0
-	VMOVDQU   Y0, 32(BX)
-	VMOVDQU   128(DX), Y0
-	VPBLENDW  $0xaa, 160(DX), Y0, Y0
-	VPSLLW    $0x02, Y0, Y0
-	VMOVDQU   Y0, 64(BX)
-	VMOVDQU   192(DX), Y0
-	VPBLENDW  $0xaa, 224(DX), Y0, Y0
-	VPSLLW    $0x02, Y0, Y0
-	VMOVDQU   Y0, 96(BX)
-	VMOVDQU   256(DX), Y0
-	VPBLENDW  $0xaa, 288(DX), Y0, Y0
-	VPSLLW    $0x02, Y0, Y0
-	VMOVDQU   Y0, 128(BX)
-	VMOVDQU   320(DX), Y0
-	VPBLENDW  $0xaa, 352(DX), Y0, Y0
-	VPSLLW    $0x02, Y0, Y0
-	VMOVDQU   Y0, 160(BX)
-	VMOVDQU   384(DX), Y0
-	VPBLENDW  $0xaa, 416(DX), Y0, Y0
-	VPSLLW    $0x02, Y0, Y0
-	VMOVDQU   Y0, 192(BX)
-	VMOVDQU   448(DX), Y0
-	VPBLENDW  $0xaa, 480(DX), Y0, Y0
-	VPSLLW    $0x02, Y0, Y0
-	VMOVDQU   Y0, 224(BX)
+	VMOVDQU   Y2, 480(DX)
+	VMOVDQU   (DX), Y2
+	VPBLENDW  $0xaa, 32(DX), Y2, Y2
+	VPSLLW    $0x02, Y2, Y2
+	VMOVDQU   Y2, (BX)
+	VMOVDQU   64(DX), Y2
+	VPBLENDW  $0xaa, 96(DX), Y2, Y2
+	VPSLLW    $0x02, Y2, Y2
+	VMOVDQU   Y2, 32(BX)
+	VMOVDQU   128(DX), Y2
+	VPBLENDW  $0xaa, 160(DX), Y2, Y2
+	VPSLLW    $0x02, Y2, Y2
+	VMOVDQU   Y2, 64(BX)
+	VMOVDQU   192(DX), Y2
+	VPBLENDW  $0xaa, 224(DX), Y2, Y2
+	VPSLLW    $0x02, Y2, Y2
+	VMOVDQU   Y2, 96(BX)
+	VMOVDQU   256(DX), Y2
+	VPBLENDW  $0xaa, 288(DX), Y2, Y2
+	VPSLLW    $0x02, Y2, Y2
+	VMOVDQU   Y2, 128(BX)
+	VMOVDQU   320(DX), Y2
+	VPBLENDW  $0xaa, 352(DX), Y2, Y2
+	VPSLLW    $0x02, Y2, Y2
+	VMOVDQU   Y2, 160(BX)
+	VMOVDQU   384(DX), Y2
+	VPBLENDW  $0xaa, 416(DX), Y2, Y2
+	VPSLLW    $0x02, Y2, Y2
+	VMOVDQU   Y2, 192(BX)
+	VMOVDQU   448(DX), Y2
+	VPBLENDW  $0xaa, 480(DX), Y2, Y2
+	VPSLLW    $0x02, Y2, Y2
+	VMOVDQU   Y2, 224(BX)
 	ADDQ      $0x00000200, DX
 	ADDQ      $0x00000100, BX
 	LEAQ      368(SI), R8
-	VMOVDQU   bytes03<>+0(SB), Y0
-	VPAND     (R8), Y0, Y0
-	VMOVDQU   112(SI), Y1
-	VPSLLD    $0x02, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, (AX)
-	VMOVDQU   bytes03<>+0(SB), Y0
-	VPAND     32(R8), Y0, Y0
-	VMOVDQU   144(SI), Y1
-	VPSLLD    $0x02, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 32(AX)
-	VMOVDQU   bytes03<>+0(SB), Y0
-	VPAND     64(R8), Y0, Y0
-	VMOVDQU   176(SI), Y1
-	VPSLLD    $0x02, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 64(AX)
-	VMOVDQU   bytes03<>+0(SB), Y0
-	VPAND     96(R8), Y0, Y0
-	VMOVDQU   208(SI), Y1
-	VPSLLD    $0x02, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 96(AX)
-	VMOVDQU   bytes03<>+0(SB), Y0
-	VPAND     128(R8), Y0, Y0
-	VMOVDQU   240(SI), Y1
-	VPSLLD    $0x02, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 128(AX)
-	VMOVDQU   bytes03<>+0(SB), Y0
-	VPAND     160(R8), Y0, Y0
-	VMOVDQU   272(SI), Y1
-	VPSLLD    $0x02, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 160(AX)
-	VMOVDQU   bytes03<>+0(SB), Y0
-	VPAND     192(R8), Y0, Y0
-	VMOVDQU   304(SI), Y1
-	VPSLLD    $0x02, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 192(AX)
-	VMOVDQU   bytes03<>+0(SB), Y0
-	VPAND     224(R8), Y0, Y0
-	VMOVDQU   336(SI), Y1
-	VPSLLD    $0x02, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 224(AX)
+	VPAND     (R8), Y0, Y2
+	VMOVDQU   112(SI), Y3
+	VPSLLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, (AX)
+	VPAND     32(R8), Y0, Y2
+	VMOVDQU   144(SI), Y3
+	VPSLLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 32(AX)
+	VPAND     64(R8), Y0, Y2
+	VMOVDQU   176(SI), Y3
+	VPSLLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 64(AX)
+	VPAND     96(R8), Y0, Y2
+	VMOVDQU   208(SI), Y3
+	VPSLLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 96(AX)
+	VPAND     128(R8), Y0, Y2
+	VMOVDQU   240(SI), Y3
+	VPSLLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 128(AX)
+	VPAND     160(R8), Y0, Y2
+	VMOVDQU   272(SI), Y3
+	VPSLLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 160(AX)
+	VPAND     192(R8), Y0, Y2
+	VMOVDQU   304(SI), Y3
+	VPSLLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 192(AX)
+	VPAND     224(R8), Y0, Y2
+	VMOVDQU   336(SI), Y3
+	VPSLLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 224(AX)
 	ADDQ      $0x00000100, AX
-	VMOVDQU   (R8), Y0
-	VPSRLD    $0x02, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   112(SI), Y1
-	VPSLLD    $0x01, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, (AX)
-	VMOVDQU   32(R8), Y0
-	VPSRLD    $0x02, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   144(SI), Y1
-	VPSLLD    $0x01, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 32(AX)
-	VMOVDQU   64(R8), Y0
-	VPSRLD    $0x02, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   176(SI), Y1
-	VPSLLD    $0x01, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 64(AX)
-	VMOVDQU   96(R8), Y0
-	VPSRLD    $0x02, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   208(SI), Y1
-	VPSLLD    $0x01, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 96(AX)
-	VMOVDQU   128(R8), Y0
-	VPSRLD    $0x02, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   240(SI), Y1
-	VPSLLD    $0x01, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 128(AX)
-	VMOVDQU   160(R8), Y0
-	VPSRLD    $0x02, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   272(SI), Y1
-	VPSLLD    $0x01, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 160(AX)
-	VMOVDQU   192(R8), Y0
-	VPSRLD    $0x02, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   304(SI), Y1
-	VPSLLD    $0x01, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 192(AX)
-	VMOVDQU   224(R8), Y0
-	VPSRLD    $0x02, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   336(SI), Y1
-	VPSLLD    $0x01, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 224(AX)
+	VMOVDQU   (R8), Y2
+	VPSRLD    $0x02, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   112(SI), Y3
+	VPSLLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, (AX)
+	VMOVDQU   32(R8), Y2
+	VPSRLD    $0x02, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   144(SI), Y3
+	VPSLLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 32(AX)
+	VMOVDQU   64(R8), Y2
+	VPSRLD    $0x02, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   176(SI), Y3
+	VPSLLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 64(AX)
+	VMOVDQU   96(R8), Y2
+	VPSRLD    $0x02, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   208(SI), Y3
+	VPSLLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 96(AX)
+	VMOVDQU   128(R8), Y2
+	VPSRLD    $0x02, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   240(SI), Y3
+	VPSLLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 128(AX)
+	VMOVDQU   160(R8), Y2
+	VPSRLD    $0x02, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   272(SI), Y3
+	VPSLLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 160(AX)
+	VMOVDQU   192(R8), Y2
+	VPSRLD    $0x02, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   304(SI), Y3
+	VPSLLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 192(AX)
+	VMOVDQU   224(R8), Y2
+	VPSRLD    $0x02, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   336(SI), Y3
+	VPSLLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 224(AX)
 	ADDQ      $0x00000100, AX
-	VMOVDQU   (R8), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   bytes04<>+0(SB), Y1
-	VPAND     112(SI), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, (AX)
-	VMOVDQU   32(R8), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   bytes04<>+0(SB), Y1
-	VPAND     144(SI), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 32(AX)
-	VMOVDQU   64(R8), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   bytes04<>+0(SB), Y1
-	VPAND     176(SI), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 64(AX)
-	VMOVDQU   96(R8), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   bytes04<>+0(SB), Y1
-	VPAND     208(SI), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 96(AX)
-	VMOVDQU   128(R8), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   bytes04<>+0(SB), Y1
-	VPAND     240(SI), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 128(AX)
-	VMOVDQU   160(R8), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   bytes04<>+0(SB), Y1
-	VPAND     272(SI), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 160(AX)
-	VMOVDQU   192(R8), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   bytes04<>+0(SB), Y1
-	VPAND     304(SI), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 192(AX)
-	VMOVDQU   224(R8), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   bytes04<>+0(SB), Y1
-	VPAND     336(SI), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 224(AX)
+	VMOVDQU   (R8), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VPAND     112(SI), Y1, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, (AX)
+	VMOVDQU   32(R8), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VPAND     144(SI), Y1, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 32(AX)
+	VMOVDQU   64(R8), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VPAND     176(SI), Y1, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 64(AX)
+	VMOVDQU   96(R8), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VPAND     208(SI), Y1, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 96(AX)
+	VMOVDQU   128(R8), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VPAND     240(SI), Y1, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 128(AX)
+	VMOVDQU   160(R8), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VPAND     272(SI), Y1, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 160(AX)
+	VMOVDQU   192(R8), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VPAND     304(SI), Y1, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 192(AX)
+	VMOVDQU   224(R8), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VPAND     336(SI), Y1, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 224(AX)
 	ADDQ      $0x00000100, AX
-	VMOVDQU   (R8), Y0
-	VPSRLD    $0x06, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   112(SI), Y1
-	VPSRLD    $0x01, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, (AX)
-	VMOVDQU   32(R8), Y0
-	VPSRLD    $0x06, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   144(SI), Y1
-	VPSRLD    $0x01, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 32(AX)
-	VMOVDQU   64(R8), Y0
-	VPSRLD    $0x06, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   176(SI), Y1
-	VPSRLD    $0x01, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 64(AX)
-	VMOVDQU   96(R8), Y0
-	VPSRLD    $0x06, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   208(SI), Y1
-	VPSRLD    $0x01, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 96(AX)
-	VMOVDQU   128(R8), Y0
-	VPSRLD    $0x06, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   240(SI), Y1
-	VPSRLD    $0x01, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 128(AX)
-	VMOVDQU   160(R8), Y0
-	VPSRLD    $0x06, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   272(SI), Y1
-	VPSRLD    $0x01, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 160(AX)
-	VMOVDQU   192(R8), Y0
-	VPSRLD    $0x06, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   304(SI), Y1
-	VPSRLD    $0x01, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 192(AX)
-	VMOVDQU   224(R8), Y0
-	VPSRLD    $0x06, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   336(SI), Y1
-	VPSRLD    $0x01, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 224(AX)
+	VMOVDQU   (R8), Y2
+	VPSRLD    $0x06, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   112(SI), Y3
+	VPSRLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, (AX)
+	VMOVDQU   32(R8), Y2
+	VPSRLD    $0x06, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   144(SI), Y3
+	VPSRLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 32(AX)
+	VMOVDQU   64(R8), Y2
+	VPSRLD    $0x06, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   176(SI), Y3
+	VPSRLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 64(AX)
+	VMOVDQU   96(R8), Y2
+	VPSRLD    $0x06, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   208(SI), Y3
+	VPSRLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 96(AX)
+	VMOVDQU   128(R8), Y2
+	VPSRLD    $0x06, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   240(SI), Y3
+	VPSRLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 128(AX)
+	VMOVDQU   160(R8), Y2
+	VPSRLD    $0x06, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   272(SI), Y3
+	VPSRLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 160(AX)
+	VMOVDQU   192(R8), Y2
+	VPSRLD    $0x06, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   304(SI), Y3
+	VPSRLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 192(AX)
+	VMOVDQU   224(R8), Y2
+	VPSRLD    $0x06, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   336(SI), Y3
+	VPSRLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 224(AX)
 	ADDQ      $0x00000100, AX
-	VMOVDQU   bytes03<>+0(SB), Y0
-	VPAND     256(R8), Y0, Y0
-	VMOVDQU   112(SI), Y1
-	VPSRLD    $0x02, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, (AX)
-	VMOVDQU   bytes03<>+0(SB), Y0
-	VPAND     288(R8), Y0, Y0
-	VMOVDQU   144(SI), Y1
-	VPSRLD    $0x02, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 32(AX)
-	VMOVDQU   bytes03<>+0(SB), Y0
-	VPAND     320(R8), Y0, Y0
-	VMOVDQU   176(SI), Y1
-	VPSRLD    $0x02, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 64(AX)
-	VMOVDQU   bytes03<>+0(SB), Y0
-	VPAND     352(R8), Y0, Y0
-	VMOVDQU   208(SI), Y1
-	VPSRLD    $0x02, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 96(AX)
-	VMOVDQU   bytes03<>+0(SB), Y0
-	VPAND     384(R8), Y0, Y0
-	VMOVDQU   240(SI), Y1
-	VPSRLD    $0x02, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 128(AX)
-	VMOVDQU   bytes03<>+0(SB), Y0
-	VPAND     416(R8), Y0, Y0
-	VMOVDQU   272(SI), Y1
-	VPSRLD    $0x02, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 160(AX)
-	VMOVDQU   bytes03<>+0(SB), Y0
-	VPAND     448(R8), Y0, Y0
-	VMOVDQU   304(SI), Y1
-	VPSRLD    $0x02, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 192(AX)
-	VMOVDQU   bytes03<>+0(SB), Y0
-	VPAND     480(R8), Y0, Y0
-	VMOVDQU   336(SI), Y1
-	VPSRLD    $0x02, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 224(AX)
+	VPAND     256(R8), Y0, Y2
+	VMOVDQU   112(SI), Y3
+	VPSRLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, (AX)
+	VPAND     288(R8), Y0, Y2
+	VMOVDQU   144(SI), Y3
+	VPSRLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 32(AX)
+	VPAND     320(R8), Y0, Y2
+	VMOVDQU   176(SI), Y3
+	VPSRLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 64(AX)
+	VPAND     352(R8), Y0, Y2
+	VMOVDQU   208(SI), Y3
+	VPSRLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 96(AX)
+	VPAND     384(R8), Y0, Y2
+	VMOVDQU   240(SI), Y3
+	VPSRLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 128(AX)
+	VPAND     416(R8), Y0, Y2
+	VMOVDQU   272(SI), Y3
+	VPSRLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 160(AX)
+	VPAND     448(R8), Y0, Y2
+	VMOVDQU   304(SI), Y3
+	VPSRLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 192(AX)
+	VPAND     480(R8), Y0, Y2
+	VMOVDQU   336(SI), Y3
+	VPSRLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 224(AX)
 	ADDQ      $0x00000100, AX
-	VMOVDQU   256(R8), Y0
-	VPSRLD    $0x02, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   112(SI), Y1
-	VPSRLD    $0x03, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, (AX)
-	VMOVDQU   288(R8), Y0
-	VPSRLD    $0x02, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   144(SI), Y1
-	VPSRLD    $0x03, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 32(AX)
-	VMOVDQU   320(R8), Y0
-	VPSRLD    $0x02, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   176(SI), Y1
-	VPSRLD    $0x03, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 64(AX)
-	VMOVDQU   352(R8), Y0
-	VPSRLD    $0x02, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   208(SI), Y1
-	VPSRLD    $0x03, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 96(AX)
-	VMOVDQU   384(R8), Y0
-	VPSRLD    $0x02, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   240(SI), Y1
-	VPSRLD    $0x03, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 128(AX)
-	VMOVDQU   416(R8), Y0
-	VPSRLD    $0x02, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   272(SI), Y1
-	VPSRLD    $0x03, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 160(AX)
-	VMOVDQU   448(R8), Y0
-	VPSRLD    $0x02, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   304(SI), Y1
-	VPSRLD    $0x03, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 192(AX)
-	VMOVDQU   480(R8), Y0
-	VPSRLD    $0x02, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   336(SI), Y1
-	VPSRLD    $0x03, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 224(AX)
+	VMOVDQU   256(R8), Y2
+	VPSRLD    $0x02, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   112(SI), Y3
+	VPSRLD    $0x03, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, (AX)
+	VMOVDQU   288(R8), Y2
+	VPSRLD    $0x02, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   144(SI), Y3
+	VPSRLD    $0x03, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 32(AX)
+	VMOVDQU   320(R8), Y2
+	VPSRLD    $0x02, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   176(SI), Y3
+	VPSRLD    $0x03, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 64(AX)
+	VMOVDQU   352(R8), Y2
+	VPSRLD    $0x02, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   208(SI), Y3
+	VPSRLD    $0x03, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 96(AX)
+	VMOVDQU   384(R8), Y2
+	VPSRLD    $0x02, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   240(SI), Y3
+	VPSRLD    $0x03, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 128(AX)
+	VMOVDQU   416(R8), Y2
+	VPSRLD    $0x02, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   272(SI), Y3
+	VPSRLD    $0x03, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 160(AX)
+	VMOVDQU   448(R8), Y2
+	VPSRLD    $0x02, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   304(SI), Y3
+	VPSRLD    $0x03, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 192(AX)
+	VMOVDQU   480(R8), Y2
+	VPSRLD    $0x02, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   336(SI), Y3
+	VPSRLD    $0x03, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 224(AX)
 	ADDQ      $0x00000100, AX
-	VMOVDQU   256(R8), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   112(SI), Y1
-	VPSRLD    $0x04, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, (AX)
-	VMOVDQU   288(R8), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   144(SI), Y1
-	VPSRLD    $0x04, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 32(AX)
-	VMOVDQU   320(R8), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   176(SI), Y1
-	VPSRLD    $0x04, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 64(AX)
-	VMOVDQU   352(R8), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   208(SI), Y1
-	VPSRLD    $0x04, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 96(AX)
-	VMOVDQU   384(R8), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   240(SI), Y1
-	VPSRLD    $0x04, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 128(AX)
-	VMOVDQU   416(R8), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   272(SI), Y1
-	VPSRLD    $0x04, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 160(AX)
-	VMOVDQU   448(R8), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   304(SI), Y1
-	VPSRLD    $0x04, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 192(AX)
-	VMOVDQU   480(R8), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   336(SI), Y1
-	VPSRLD    $0x04, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 224(AX)
+	VMOVDQU   256(R8), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   112(SI), Y3
+	VPSRLD    $0x04, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, (AX)
+	VMOVDQU   288(R8), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   144(SI), Y3
+	VPSRLD    $0x04, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 32(AX)
+	VMOVDQU   320(R8), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   176(SI), Y3
+	VPSRLD    $0x04, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 64(AX)
+	VMOVDQU   352(R8), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   208(SI), Y3
+	VPSRLD    $0x04, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 96(AX)
+	VMOVDQU   384(R8), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   240(SI), Y3
+	VPSRLD    $0x04, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 128(AX)
+	VMOVDQU   416(R8), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   272(SI), Y3
+	VPSRLD    $0x04, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 160(AX)
+	VMOVDQU   448(R8), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   304(SI), Y3
+	VPSRLD    $0x04, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 192(AX)
+	VMOVDQU   480(R8), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   336(SI), Y3
+	VPSRLD    $0x04, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 224(AX)
 	ADDQ      $0x00000100, AX
-	VMOVDQU   256(R8), Y0
-	VPSRLD    $0x06, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   112(SI), Y1
-	VPSRLD    $0x05, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, (AX)
-	VMOVDQU   288(R8), Y0
-	VPSRLD    $0x06, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   144(SI), Y1
-	VPSRLD    $0x05, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 32(AX)
-	VMOVDQU   320(R8), Y0
-	VPSRLD    $0x06, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   176(SI), Y1
-	VPSRLD    $0x05, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 64(AX)
-	VMOVDQU   352(R8), Y0
-	VPSRLD    $0x06, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   208(SI), Y1
-	VPSRLD    $0x05, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 96(AX)
-	VMOVDQU   384(R8), Y0
-	VPSRLD    $0x06, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   240(SI), Y1
-	VPSRLD    $0x05, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 128(AX)
-	VMOVDQU   416(R8), Y0
-	VPSRLD    $0x06, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   272(SI), Y1
-	VPSRLD    $0x05, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 160(AX)
-	VMOVDQU   448(R8), Y0
-	VPSRLD    $0x06, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   304(SI), Y1
-	VPSRLD    $0x05, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 192(AX)
-	VMOVDQU   480(R8), Y0
-	VPSRLD    $0x06, Y0, Y0
-	VPAND     bytes03<>+0(SB), Y0, Y0
-	VMOVDQU   336(SI), Y1
-	VPSRLD    $0x05, Y1, Y1
-	VPAND     bytes04<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 224(AX)
+	VMOVDQU   256(R8), Y2
+	VPSRLD    $0x06, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   112(SI), Y3
+	VPSRLD    $0x05, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, (AX)
+	VMOVDQU   288(R8), Y2
+	VPSRLD    $0x06, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   144(SI), Y3
+	VPSRLD    $0x05, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 32(AX)
+	VMOVDQU   320(R8), Y2
+	VPSRLD    $0x06, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   176(SI), Y3
+	VPSRLD    $0x05, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 64(AX)
+	VMOVDQU   352(R8), Y2
+	VPSRLD    $0x06, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   208(SI), Y3
+	VPSRLD    $0x05, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 96(AX)
+	VMOVDQU   384(R8), Y2
+	VPSRLD    $0x06, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   240(SI), Y3
+	VPSRLD    $0x05, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 128(AX)
+	VMOVDQU   416(R8), Y2
+	VPSRLD    $0x06, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   272(SI), Y3
+	VPSRLD    $0x05, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 160(AX)
+	VMOVDQU   448(R8), Y2
+	VPSRLD    $0x06, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   304(SI), Y3
+	VPSRLD    $0x05, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 192(AX)
+	VMOVDQU   480(R8), Y2
+	VPSRLD    $0x06, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   336(SI), Y3
+	VPSRLD    $0x05, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 224(AX)
 	ADDQ      $0x00000100, AX
 	ADDQ      $0x00000370, SI
 	DECQ      DI
 	JNZ       block
 	VZEROUPPER
 	RET
+
+DATA bytes04<>+0(SB)/8, $0x0404040404040404
+DATA bytes04<>+8(SB)/8, $0x0404040404040404
+DATA bytes04<>+16(SB)/8, $0x0404040404040404
+DATA bytes04<>+24(SB)/8, $0x0404040404040404
+GLOBL bytes04<>(SB), RODATA|NOPTR, $32
 
 DATA bytes30<>+0(SB)/8, $0x3030303030303030
 DATA bytes30<>+8(SB)/8, $0x3030303030303030
@@ -1393,134 +1379,120 @@ DATA words32<>+16(SB)/8, $0x0020002000200020
 DATA words32<>+24(SB)/8, $0x0020002000200020
 GLOBL words32<>(SB), RODATA|NOPTR, $32
 
-DATA bytes04<>+0(SB)/8, $0x0404040404040404
-DATA bytes04<>+8(SB)/8, $0x0404040404040404
-DATA bytes04<>+16(SB)/8, $0x0404040404040404
-DATA bytes04<>+24(SB)/8, $0x0404040404040404
-GLOBL bytes04<>(SB), RODATA|NOPTR, $32
-
 // func avx2UnpackQ4_K(q *byte, d *float32, m *float32, s *int32, n *int32, panel *byte, nb int)
 // Requires: AVX, AVX2, F16C
 TEXT ·avx2UnpackQ4_K(SB), $0-56
-	MOVQ q+0(FP), AX
-	MOVQ d+8(FP), CX
-	MOVQ m+16(FP), DX
-	MOVQ s+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ panel+40(FP), DI
-	MOVQ nb+48(FP), R8
+	MOVQ    q+0(FP), AX
+	MOVQ    d+8(FP), CX
+	MOVQ    m+16(FP), DX
+	MOVQ    s+24(FP), BX
+	MOVQ    n+32(FP), SI
+	MOVQ    panel+40(FP), DI
+	MOVQ    nb+48(FP), R8
+	VMOVDQU bytes0f<>+0(SB), Y0
 
 block:
-	VCVTPH2PS (DI), Y0
-	VMOVUPS   Y0, (CX)
+	VCVTPH2PS (DI), Y1
+	VMOVUPS   Y1, (CX)
 	ADDQ      $0x20, CX
-	VCVTPH2PS 16(DI), Y0
-	VMOVUPS   Y0, (DX)
+	VCVTPH2PS 16(DI), Y1
+	VMOVUPS   Y1, (DX)
 	ADDQ      $0x20, DX
-	VMOVDQU   bytes3f<>+0(SB), Y0
-	VPAND     32(DI), Y0, Y0
-	VPSHUFB   wordTwice0<>+0(SB), Y0, Y1
-	VMOVDQU   Y1, (BX)
-	VPSHUFB   wordTwice1<>+0(SB), Y0, Y1
-	VMOVDQU   Y1, 32(BX)
-	VPSHUFB   wordTwice2<>+0(SB), Y0, Y1
-	VMOVDQU   Y1, 64(BX)
-	VPSHUFB   wordTwice3<>+0(SB), Y0, Y0
-	VMOVDQU   Y0, 96(BX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     96(DI), Y0, Y0
 	VMOVDQU   32(DI), Y1
-	VPSRLD    $0x02, Y1, Y1
-	VPAND     bytes30<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VPSHUFB   wordTwice0<>+0(SB), Y0, Y1
-	VMOVDQU   Y1, 128(BX)
-	VPSHUFB   wordTwice1<>+0(SB), Y0, Y1
-	VMOVDQU   Y1, 160(BX)
-	VPSHUFB   wordTwice2<>+0(SB), Y0, Y1
-	VMOVDQU   Y1, 192(BX)
-	VPSHUFB   wordTwice3<>+0(SB), Y0, Y0
-	VMOVDQU   Y0, 224(BX)
-	VMOVDQU   bytes3f<>+0(SB), Y0
-	VPAND     64(DI), Y0, Y0
-	VPSHUFB   wordPair0<>+0(SB), Y0, Y1
-	VMOVDQU   Y1, (SI)
-	VPSHUFB   wordPair1<>+0(SB), Y0, Y0
-	VMOVDQU   Y0, 32(SI)
-	VMOVDQU   96(DI), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
+	VPAND     bytes3f<>+0(SB), Y1, Y1
+	VPSHUFB   wordTwice0<>+0(SB), Y1, Y2
+	VMOVDQU   Y2, (BX)
+	VPSHUFB   wordTwice1<>+0(SB), Y1, Y2
+	VMOVDQU   Y2, 32(BX)
+	VPSHUFB   wordTwice2<>+0(SB), Y1, Y2
+	VMOVDQU   Y2, 64(BX)
+	VPSHUFB   wordTwice3<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 96(BX)
+	VPAND     96(DI), Y0, Y1
+	VMOVDQU   32(DI), Y2
+	VPSRLD    $0x02, Y2, Y2
+	VPAND     bytes30<>+0(SB), Y2, Y2
+	VPOR      Y2, Y1, Y1
+	VPSHUFB   wordTwice0<>+0(SB), Y1, Y2
+	VMOVDQU   Y2, 128(BX)
+	VPSHUFB   wordTwice1<>+0(SB), Y1, Y2
+	VMOVDQU   Y2, 160(BX)
+	VPSHUFB   wordTwice2<>+0(SB), Y1, Y2
+	VMOVDQU   Y2, 192(BX)
+	VPSHUFB   wordTwice3<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 224(BX)
 	VMOVDQU   64(DI), Y1
-	VPSRLD    $0x02, Y1, Y1
-	VPAND     bytes30<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VPSHUFB   wordPair0<>+0(SB), Y0, Y1
-	VMOVDQU   Y1, 64(SI)
-	VPSHUFB   wordPair1<>+0(SB), Y0, Y0
-	VMOVDQU   Y0, 96(SI)
+	VPAND     bytes3f<>+0(SB), Y1, Y1
+	VPSHUFB   wordPair0<>+0(SB), Y1, Y2
+	VMOVDQU   Y2, (SI)
+	VPSHUFB   wordPair1<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 32(SI)
+	VMOVDQU   96(DI), Y1
+	VPSRLD    $0x04, Y1, Y1
+	VPAND     Y0, Y1, Y1
+	VMOVDQU   64(DI), Y2
+	VPSRLD    $0x02, Y2, Y2
+	VPAND     bytes30<>+0(SB), Y2, Y2
+	VPOR      Y2, Y1, Y1
+	VPSHUFB   wordPair0<>+0(SB), Y1, Y2
+	VMOVDQU   Y2, 64(SI)
+	VPSHUFB   wordPair1<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 96(SI)
 	ADDQ      $0x00000100, BX
 	ADDQ      $0x00000080, SI
 	LEAQ      128(DI), R9
 	MOVQ      $0x00000004, R10
 
 step:
-	VMOVDQU bytes0f<>+0(SB), Y0
-	VPAND   (R9), Y0, Y0
-	VMOVDQU Y0, (AX)
-	VMOVDQU bytes0f<>+0(SB), Y0
-	VPAND   32(R9), Y0, Y0
-	VMOVDQU Y0, 32(AX)
-	VMOVDQU bytes0f<>+0(SB), Y0
-	VPAND   64(R9), Y0, Y0
-	VMOVDQU Y0, 64(AX)
-	VMOVDQU bytes0f<>+0(SB), Y0
-	VPAND   96(R9), Y0, Y0
-	VMOVDQU Y0, 96(AX)
-	VMOVDQU bytes0f<>+0(SB), Y0
-	VPAND   128(R9), Y0, Y0
-	VMOVDQU Y0, 128(AX)
-	VMOVDQU bytes0f<>+0(SB), Y0
-	VPAND   160(R9), Y0, Y0
-	VMOVDQU Y0, 160(AX)
-	VMOVDQU bytes0f<>+0(SB), Y0
-	VPAND   192(R9), Y0, Y0
-	VMOVDQU Y0, 192(AX)
-	VMOVDQU bytes0f<>+0(SB), Y0
-	VPAND   224(R9), Y0, Y0
-	VMOVDQU Y0, 224(AX)
+	VPAND   (R9), Y0, Y1
+	VMOVDQU Y1, (AX)
+	VPAND   32(R9), Y0, Y1
+	VMOVDQU Y1, 32(AX)
+	VPAND   64(R9), Y0, Y1
+	VMOVDQU Y1, 64(AX)
+	VPAND   96(R9), Y0, Y1
+	VMOVDQU Y1, 96(AX)
+	VPAND   128(R9), Y0, Y1
+	VMOVDQU Y1, 128(AX)
+	VPAND   160(R9), Y0, Y1
+	VMOVDQU Y1, 160(AX)
+	VPAND   192(R9), Y0, Y1
+	VMOVDQU Y1, 192(AX)
+	VPAND   224(R9), Y0, Y1
+	VMOVDQU Y1, 224(AX)
 	ADDQ    $0x00000100, AX
-	VMOVDQU (R9), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU Y0, (AX)
-	VMOVDQU 32(R9), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 32(AX)
-	VMOVDQU 64(R9), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 64(AX)
-	VMOVDQU 96(R9), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 96(AX)
-	VMOVDQU 128(R9), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 128(AX)
-	VMOVDQU 160(R9), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 160(AX)
-	VMOVDQU 192(R9), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 192(AX)
-	VMOVDQU 224(R9), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 224(AX)
+	VMOVDQU (R9), Y1
+	VPSRLD  $0x04, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, (AX)
+	VMOVDQU 32(R9), Y1
+	VPSRLD  $0x04, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, 32(AX)
+	VMOVDQU 64(R9), Y1
+	VPSRLD  $0x04, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, 64(AX)
+	VMOVDQU 96(R9), Y1
+	VPSRLD  $0x04, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, 96(AX)
+	VMOVDQU 128(R9), Y1
+	VPSRLD  $0x04, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, 128(AX)
+	VMOVDQU 160(R9), Y1
+	VPSRLD  $0x04, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, 160(AX)
+	VMOVDQU 192(R9), Y1
+	VPSRLD  $0x04, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, 192(AX)
+	VMOVDQU 224(R9), Y1
+	VPSRLD  $0x04, Y1, Y1
+	VPAND   Y0, Y1, Y1
+	VMOVDQU Y1, 224(AX)
 	ADDQ    $0x00000100, AX
 	ADDQ    $0x00000100, R9
 	DECQ    R10
@@ -1540,544 +1512,505 @@ GLOBL bytes3f<>(SB), RODATA|NOPTR, $32
 // func avx2UnpackQ5_K(q *byte, d *float32, m *float32, s *int32, n *int32, panel *byte, nb int)
 // Requires: AVX, AVX2, F16C
 TEXT ·avx2UnpackQ5_K(SB), $0-56
-	MOVQ q+0(FP), AX
-	MOVQ d+8(FP), CX
-	MOVQ m+16(FP), DX
-	MOVQ s+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ panel+40(FP), DI
-	MOVQ nb+48(FP), R8
+	MOVQ    q+0(FP), AX
+	MOVQ    d+8(FP), CX
+	MOVQ    m+16(FP), DX
+	MOVQ    s+24(FP), BX
+	MOVQ    n+32(FP), SI
+	MOVQ    panel+40(FP), DI
+	MOVQ    nb+48(FP), R8
+	VMOVDQU bytes0f<>+0(SB), Y0
+	VMOVDQU bytes10<>+0(SB), Y1
 
 block:
-	VCVTPH2PS (DI), Y0
-	VMOVUPS   Y0, (CX)
+	VCVTPH2PS (DI), Y2
+	VMOVUPS   Y2, (CX)
 	ADDQ      $0x20, CX
-	VCVTPH2PS 16(DI), Y0
-	VMOVUPS   Y0, (DX)
+	VCVTPH2PS 16(DI), Y2
+	VMOVUPS   Y2, (DX)
 	ADDQ      $0x20, DX
-	VMOVDQU   bytes3f<>+0(SB), Y0
-	VPAND     32(DI), Y0, Y0
-	VPSHUFB   wordTwice0<>+0(SB), Y0, Y1
-	VMOVDQU   Y1, (BX)
-	VPSHUFB   wordTwice1<>+0(SB), Y0, Y1
-	VMOVDQU   Y1, 32(BX)
-	VPSHUFB   wordTwice2<>+0(SB), Y0, Y1
-	VMOVDQU   Y1, 64(BX)
-	VPSHUFB   wordTwice3<>+0(SB), Y0, Y0
-	VMOVDQU   Y0, 96(BX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     96(DI), Y0, Y0
-	VMOVDQU   32(DI), Y1
-	VPSRLD    $0x02, Y1, Y1
-	VPAND     bytes30<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VPSHUFB   wordTwice0<>+0(SB), Y0, Y1
-	VMOVDQU   Y1, 128(BX)
-	VPSHUFB   wordTwice1<>+0(SB), Y0, Y1
-	VMOVDQU   Y1, 160(BX)
-	VPSHUFB   wordTwice2<>+0(SB), Y0, Y1
-	VMOVDQU   Y1, 192(BX)
-	VPSHUFB   wordTwice3<>+0(SB), Y0, Y0
-	VMOVDQU   Y0, 224(BX)
-	VMOVDQU   bytes3f<>+0(SB), Y0
-	VPAND     64(DI), Y0, Y0
-	VPSHUFB   wordPair0<>+0(SB), Y0, Y1
-	VMOVDQU   Y1, (SI)
-	VPSHUFB   wordPair1<>+0(SB), Y0, Y0
-	VMOVDQU   Y0, 32(SI)
-	VMOVDQU   96(DI), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   64(DI), Y1
-	VPSRLD    $0x02, Y1, Y1
-	VPAND     bytes30<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VPSHUFB   wordPair0<>+0(SB), Y0, Y1
-	VMOVDQU   Y1, 64(SI)
-	VPSHUFB   wordPair1<>+0(SB), Y0, Y0
-	VMOVDQU   Y0, 96(SI)
+	VMOVDQU   32(DI), Y2
+	VPAND     bytes3f<>+0(SB), Y2, Y2
+	VPSHUFB   wordTwice0<>+0(SB), Y2, Y3
+	VMOVDQU   Y3, (BX)
+	VPSHUFB   wordTwice1<>+0(SB), Y2, Y3
+	VMOVDQU   Y3, 32(BX)
+	VPSHUFB   wordTwice2<>+0(SB), Y2, Y3
+	VMOVDQU   Y3, 64(BX)
+	VPSHUFB   wordTwice3<>+0(SB), Y2, Y2
+	VMOVDQU   Y2, 96(BX)
+	VPAND     96(DI), Y0, Y2
+	VMOVDQU   32(DI), Y3
+	VPSRLD    $0x02, Y3, Y3
+	VPAND     bytes30<>+0(SB), Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VPSHUFB   wordTwice0<>+0(SB), Y2, Y3
+	VMOVDQU   Y3, 128(BX)
+	VPSHUFB   wordTwice1<>+0(SB), Y2, Y3
+	VMOVDQU   Y3, 160(BX)
+	VPSHUFB   wordTwice2<>+0(SB), Y2, Y3
+	VMOVDQU   Y3, 192(BX)
+	VPSHUFB   wordTwice3<>+0(SB), Y2, Y2
+	VMOVDQU   Y2, 224(BX)
+	VMOVDQU   64(DI), Y2
+	VPAND     bytes3f<>+0(SB), Y2, Y2
+	VPSHUFB   wordPair0<>+0(SB), Y2, Y3
+	VMOVDQU   Y3, (SI)
+	VPSHUFB   wordPair1<>+0(SB), Y2, Y2
+	VMOVDQU   Y2, 32(SI)
+	VMOVDQU   96(DI), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   64(DI), Y3
+	VPSRLD    $0x02, Y3, Y3
+	VPAND     bytes30<>+0(SB), Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VPSHUFB   wordPair0<>+0(SB), Y2, Y3
+	VMOVDQU   Y3, 64(SI)
+	VPSHUFB   wordPair1<>+0(SB), Y2, Y2
+	VMOVDQU   Y2, 96(SI)
 	ADDQ      $0x00000100, BX
 	ADDQ      $0x00000080, SI
 	LEAQ      384(DI), R9
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     (R9), Y0, Y0
-	VMOVDQU   128(DI), Y1
-	VPSLLD    $0x04, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, (AX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     32(R9), Y0, Y0
-	VMOVDQU   160(DI), Y1
-	VPSLLD    $0x04, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 32(AX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     64(R9), Y0, Y0
-	VMOVDQU   192(DI), Y1
-	VPSLLD    $0x04, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 64(AX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     96(R9), Y0, Y0
-	VMOVDQU   224(DI), Y1
-	VPSLLD    $0x04, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 96(AX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     128(R9), Y0, Y0
-	VMOVDQU   256(DI), Y1
-	VPSLLD    $0x04, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 128(AX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     160(R9), Y0, Y0
-	VMOVDQU   288(DI), Y1
-	VPSLLD    $0x04, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 160(AX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     192(R9), Y0, Y0
-	VMOVDQU   320(DI), Y1
-	VPSLLD    $0x04, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 192(AX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     224(R9), Y0, Y0
-	VMOVDQU   352(DI), Y1
-	VPSLLD    $0x04, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 224(AX)
+	VPAND     (R9), Y0, Y2
+	VMOVDQU   128(DI), Y3
+	VPSLLD    $0x04, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, (AX)
+	VPAND     32(R9), Y0, Y2
+	VMOVDQU   160(DI), Y3
+	VPSLLD    $0x04, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 32(AX)
+	VPAND     64(R9), Y0, Y2
+	VMOVDQU   192(DI), Y3
+	VPSLLD    $0x04, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 64(AX)
+	VPAND     96(R9), Y0, Y2
+	VMOVDQU   224(DI), Y3
+	VPSLLD    $0x04, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 96(AX)
+	VPAND     128(R9), Y0, Y2
+	VMOVDQU   256(DI), Y3
+	VPSLLD    $0x04, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 128(AX)
+	VPAND     160(R9), Y0, Y2
+	VMOVDQU   288(DI), Y3
+	VPSLLD    $0x04, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 160(AX)
+	VPAND     192(R9), Y0, Y2
+	VMOVDQU   320(DI), Y3
+	VPSLLD    $0x04, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 192(AX)
+	VPAND     224(R9), Y0, Y2
+	VMOVDQU   352(DI), Y3
+	VPSLLD    $0x04, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 224(AX)
 	ADDQ      $0x00000100, AX
-	VMOVDQU   (R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   128(DI), Y1
-	VPSLLD    $0x03, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, (AX)
-	VMOVDQU   32(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   160(DI), Y1
-	VPSLLD    $0x03, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 32(AX)
-	VMOVDQU   64(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   192(DI), Y1
-	VPSLLD    $0x03, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 64(AX)
-	VMOVDQU   96(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   224(DI), Y1
-	VPSLLD    $0x03, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 96(AX)
-	VMOVDQU   128(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   256(DI), Y1
-	VPSLLD    $0x03, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 128(AX)
-	VMOVDQU   160(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   288(DI), Y1
-	VPSLLD    $0x03, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 160(AX)
-	VMOVDQU   192(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   320(DI), Y1
-	VPSLLD    $0x03, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 192(AX)
-	VMOVDQU   224(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   352(DI), Y1
-	VPSLLD    $0x03, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 224(AX)
+	VMOVDQU   (R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   128(DI), Y3
+	VPSLLD    $0x03, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, (AX)
+	VMOVDQU   32(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   160(DI), Y3
+	VPSLLD    $0x03, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 32(AX)
+	VMOVDQU   64(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   192(DI), Y3
+	VPSLLD    $0x03, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 64(AX)
+	VMOVDQU   96(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   224(DI), Y3
+	VPSLLD    $0x03, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 96(AX)
+	VMOVDQU   128(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   256(DI), Y3
+	VPSLLD    $0x03, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 128(AX)
+	VMOVDQU   160(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   288(DI), Y3
+	VPSLLD    $0x03, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 160(AX)
+	VMOVDQU   192(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   320(DI), Y3
+	VPSLLD    $0x03, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 192(AX)
+	VMOVDQU   224(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   352(DI), Y3
+	VPSLLD    $0x03, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 224(AX)
 	ADDQ      $0x00000100, AX
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     256(R9), Y0, Y0
-	VMOVDQU   128(DI), Y1
-	VPSLLD    $0x02, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, (AX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     288(R9), Y0, Y0
-	VMOVDQU   160(DI), Y1
-	VPSLLD    $0x02, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 32(AX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     320(R9), Y0, Y0
-	VMOVDQU   192(DI), Y1
-	VPSLLD    $0x02, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 64(AX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     352(R9), Y0, Y0
-	VMOVDQU   224(DI), Y1
-	VPSLLD    $0x02, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 96(AX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     384(R9), Y0, Y0
-	VMOVDQU   256(DI), Y1
-	VPSLLD    $0x02, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 128(AX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     416(R9), Y0, Y0
-	VMOVDQU   288(DI), Y1
-	VPSLLD    $0x02, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 160(AX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     448(R9), Y0, Y0
-	VMOVDQU   320(DI), Y1
-	VPSLLD    $0x02, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 192(AX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     480(R9), Y0, Y0
-	VMOVDQU   352(DI), Y1
-	VPSLLD    $0x02, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 224(AX)
+	VPAND     256(R9), Y0, Y2
+	VMOVDQU   128(DI), Y3
+	VPSLLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, (AX)
+	VPAND     288(R9), Y0, Y2
+	VMOVDQU   160(DI), Y3
+	VPSLLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 32(AX)
+	VPAND     320(R9), Y0, Y2
+	VMOVDQU   192(DI), Y3
+	VPSLLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 64(AX)
+	VPAND     352(R9), Y0, Y2
+	VMOVDQU   224(DI), Y3
+	VPSLLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 96(AX)
+	VPAND     384(R9), Y0, Y2
+	VMOVDQU   256(DI), Y3
+	VPSLLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 128(AX)
+	VPAND     416(R9), Y0, Y2
+	VMOVDQU   288(DI), Y3
+	VPSLLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 160(AX)
+	VPAND     448(R9), Y0, Y2
+	VMOVDQU   320(DI), Y3
+	VPSLLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 192(AX)
+	VPAND     480(R9), Y0, Y2
+	VMOVDQU   352(DI), Y3
+	VPSLLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 224(AX)
 	ADDQ      $0x00000100, AX
-	VMOVDQU   256(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   128(DI), Y1
-	VPSLLD    $0x01, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, (AX)
-	VMOVDQU   288(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   160(DI), Y1
-	VPSLLD    $0x01, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 32(AX)
-	VMOVDQU   320(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   192(DI), Y1
-	VPSLLD    $0x01, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 64(AX)
-	VMOVDQU   352(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   224(DI), Y1
-	VPSLLD    $0x01, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 96(AX)
-	VMOVDQU   384(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   256(DI), Y1
-	VPSLLD    $0x01, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 128(AX)
-	VMOVDQU   416(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   288(DI), Y1
-	VPSLLD    $0x01, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 160(AX)
-	VMOVDQU   448(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   320(DI), Y1
-	VPSLLD    $0x01, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 192(AX)
-	VMOVDQU   480(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   352(DI), Y1
-	VPSLLD    $0x01, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 224(AX)
+	VMOVDQU   256(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   128(DI), Y3
+	VPSLLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, (AX)
+	VMOVDQU   288(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   160(DI), Y3
+	VPSLLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 32(AX)
+	VMOVDQU   320(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   192(DI), Y3
+	VPSLLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 64(AX)
+	VMOVDQU   352(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   224(DI), Y3
+	VPSLLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 96(AX)
+	VMOVDQU   384(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   256(DI), Y3
+	VPSLLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 128(AX)
+	VMOVDQU   416(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   288(DI), Y3
+	VPSLLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 160(AX)
+	VMOVDQU   448(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   320(DI), Y3
+	VPSLLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 192(AX)
+	VMOVDQU   480(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   352(DI), Y3
+	VPSLLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 224(AX)
 	ADDQ      $0x00000100, AX
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     512(R9), Y0, Y0
-	VMOVDQU   bytes10<>+0(SB), Y1
-	VPAND     128(DI), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, (AX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     544(R9), Y0, Y0
-	VMOVDQU   bytes10<>+0(SB), Y1
-	VPAND     160(DI), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 32(AX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     576(R9), Y0, Y0
-	VMOVDQU   bytes10<>+0(SB), Y1
-	VPAND     192(DI), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 64(AX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     608(R9), Y0, Y0
-	VMOVDQU   bytes10<>+0(SB), Y1
-	VPAND     224(DI), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 96(AX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     640(R9), Y0, Y0
-	VMOVDQU   bytes10<>+0(SB), Y1
-	VPAND     256(DI), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 128(AX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     672(R9), Y0, Y0
-	VMOVDQU   bytes10<>+0(SB), Y1
-	VPAND     288(DI), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 160(AX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     704(R9), Y0, Y0
-	VMOVDQU   bytes10<>+0(SB), Y1
-	VPAND     320(DI), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 192(AX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     736(R9), Y0, Y0
-	VMOVDQU   bytes10<>+0(SB), Y1
-	VPAND     352(DI), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 224(AX)
+	VPAND     512(R9), Y0, Y2
+	VPAND     128(DI), Y1, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, (AX)
+	VPAND     544(R9), Y0, Y2
+	VPAND     160(DI), Y1, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 32(AX)
+	VPAND     576(R9), Y0, Y2
+	VPAND     192(DI), Y1, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 64(AX)
+	VPAND     608(R9), Y0, Y2
+	VPAND     224(DI), Y1, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 96(AX)
+	VPAND     640(R9), Y0, Y2
+	VPAND     256(DI), Y1, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 128(AX)
+	VPAND     672(R9), Y0, Y2
+	VPAND     288(DI), Y1, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 160(AX)
+	VPAND     704(R9), Y0, Y2
+	VPAND     320(DI), Y1, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 192(AX)
+	VPAND     736(R9), Y0, Y2
+	VPAND     352(DI), Y1, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 224(AX)
 	ADDQ      $0x00000100, AX
-	VMOVDQU   512(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   128(DI), Y1
-	VPSRLD    $0x01, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, (AX)
-	VMOVDQU   544(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   160(DI), Y1
-	VPSRLD    $0x01, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 32(AX)
-	VMOVDQU   576(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   192(DI), Y1
-	VPSRLD    $0x01, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 64(AX)
-	VMOVDQU   608(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   224(DI), Y1
-	VPSRLD    $0x01, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 96(AX)
-	VMOVDQU   640(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   256(DI), Y1
-	VPSRLD    $0x01, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 128(AX)
-	VMOVDQU   672(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   288(DI), Y1
-	VPSRLD    $0x01, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 160(AX)
-	VMOVDQU   704(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   320(DI), Y1
-	VPSRLD    $0x01, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 192(AX)
-	VMOVDQU   736(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   352(DI), Y1
-	VPSRLD    $0x01, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 224(AX)
+	VMOVDQU   512(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   128(DI), Y3
+	VPSRLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, (AX)
+	VMOVDQU   544(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   160(DI), Y3
+	VPSRLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 32(AX)
+	VMOVDQU   576(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   192(DI), Y3
+	VPSRLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 64(AX)
+	VMOVDQU   608(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   224(DI), Y3
+	VPSRLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 96(AX)
+	VMOVDQU   640(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   256(DI), Y3
+	VPSRLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 128(AX)
+	VMOVDQU   672(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   288(DI), Y3
+	VPSRLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 160(AX)
+	VMOVDQU   704(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   320(DI), Y3
+	VPSRLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 192(AX)
+	VMOVDQU   736(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   352(DI), Y3
+	VPSRLD    $0x01, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 224(AX)
 	ADDQ      $0x00000100, AX
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     768(R9), Y0, Y0
-	VMOVDQU   128(DI), Y1
-	VPSRLD    $0x02, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, (AX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     800(R9), Y0, Y0
-	VMOVDQU   160(DI), Y1
-	VPSRLD    $0x02, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 32(AX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     832(R9), Y0, Y0
-	VMOVDQU   192(DI), Y1
-	VPSRLD    $0x02, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 64(AX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     864(R9), Y0, Y0
-	VMOVDQU   224(DI), Y1
-	VPSRLD    $0x02, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 96(AX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     896(R9), Y0, Y0
-	VMOVDQU   256(DI), Y1
-	VPSRLD    $0x02, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 128(AX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     928(R9), Y0, Y0
-	VMOVDQU   288(DI), Y1
-	VPSRLD    $0x02, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 160(AX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     960(R9), Y0, Y0
-	VMOVDQU   320(DI), Y1
-	VPSRLD    $0x02, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 192(AX)
-	VMOVDQU   bytes0f<>+0(SB), Y0
-	VPAND     992(R9), Y0, Y0
-	VMOVDQU   352(DI), Y1
-	VPSRLD    $0x02, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 224(AX)
+	VPAND     768(R9), Y0, Y2
+	VMOVDQU   128(DI), Y3
+	VPSRLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, (AX)
+	VPAND     800(R9), Y0, Y2
+	VMOVDQU   160(DI), Y3
+	VPSRLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 32(AX)
+	VPAND     832(R9), Y0, Y2
+	VMOVDQU   192(DI), Y3
+	VPSRLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 64(AX)
+	VPAND     864(R9), Y0, Y2
+	VMOVDQU   224(DI), Y3
+	VPSRLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 96(AX)
+	VPAND     896(R9), Y0, Y2
+	VMOVDQU   256(DI), Y3
+	VPSRLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 128(AX)
+	VPAND     928(R9), Y0, Y2
+	VMOVDQU   288(DI), Y3
+	VPSRLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 160(AX)
+	VPAND     960(R9), Y0, Y2
+	VMOVDQU   320(DI), Y3
+	VPSRLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 192(AX)
+	VPAND     992(R9), Y0, Y2
+	VMOVDQU   352(DI), Y3
+	VPSRLD    $0x02, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 224(AX)
 	ADDQ      $0x00000100, AX
-	VMOVDQU   768(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   128(DI), Y1
-	VPSRLD    $0x03, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, (AX)
-	VMOVDQU   800(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   160(DI), Y1
-	VPSRLD    $0x03, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 32(AX)
-	VMOVDQU   832(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   192(DI), Y1
-	VPSRLD    $0x03, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 64(AX)
-	VMOVDQU   864(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   224(DI), Y1
-	VPSRLD    $0x03, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 96(AX)
-	VMOVDQU   896(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   256(DI), Y1
-	VPSRLD    $0x03, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 128(AX)
-	VMOVDQU   928(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   288(DI), Y1
-	VPSRLD    $0x03, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 160(AX)
-	VMOVDQU   960(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   320(DI), Y1
-	VPSRLD    $0x03, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 192(AX)
-	VMOVDQU   992(R9), Y0
-	VPSRLD    $0x04, Y0, Y0
-	VPAND     bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU   352(DI), Y1
-	VPSRLD    $0x03, Y1, Y1
-	VPAND     bytes10<>+0(SB), Y1, Y1
-	VPOR      Y1, Y0, Y0
-	VMOVDQU   Y0, 224(AX)
+	VMOVDQU   768(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   128(DI), Y3
+	VPSRLD    $0x03, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, (AX)
+	VMOVDQU   800(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   160(DI), Y3
+	VPSRLD    $0x03, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 32(AX)
+	VMOVDQU   832(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   192(DI), Y3
+	VPSRLD    $0x03, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 64(AX)
+	VMOVDQU   864(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   224(DI), Y3
+	VPSRLD    $0x03, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 96(AX)
+	VMOVDQU   896(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   256(DI), Y3
+	VPSRLD    $0x03, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 128(AX)
+	VMOVDQU   928(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   288(DI), Y3
+	VPSRLD    $0x03, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 160(AX)
+	VMOVDQU   960(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   320(DI), Y3
+	VPSRLD    $0x03, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 192(AX)
+	VMOVDQU   992(R9), Y2
+	VPSRLD    $0x04, Y2, Y2
+	VPAND     Y0, Y2, Y2
+	VMOVDQU   352(DI), Y3
+	VPSRLD    $0x03, Y3, Y3
+	VPAND     Y1, Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   Y2, 224(AX)
 	ADDQ      $0x00000100, AX
 	ADDQ      $0x00000580, DI
 	DECQ      R8
@@ -2088,101 +2021,103 @@ block:
 // func avx2UnpackQ6_K(q *byte, d *float32, m *float32, s *int32, n *int32, panel *byte, nb int)
 // Requires: AVX, AVX2, F16C
 TEXT ·avx2UnpackQ6_K(SB), $0-56
-	MOVQ q+0(FP), AX
-	MOVQ d+8(FP), CX
-	MOVQ s+24(FP), DX
-	MOVQ n+32(FP), BX
-	MOVQ panel+40(FP), SI
-	MOVQ nb+48(FP), DI
+	MOVQ    q+0(FP), AX
+	MOVQ    d+8(FP), CX
+	MOVQ    s+24(FP), DX
+	MOVQ    n+32(FP), BX
+	MOVQ    panel+40(FP), SI
+	MOVQ    nb+48(FP), DI
+	VMOVDQU bytes0f<>+0(SB), Y0
+	VMOVDQU bytes30<>+0(SB), Y1
 
 block:
-	VCVTPH2PS (SI), Y0
-	VMOVUPS   Y0, (CX)
+	VCVTPH2PS (SI), Y2
+	VMOVUPS   Y2, (CX)
 	ADDQ      $0x20, CX
-	VMOVDQU   16(SI), Y0
-	VPSHUFB   highTwice0<>+0(SB), Y0, Y1
-	VPSRAW    $0x08, Y1, Y1
-	VMOVDQU   Y1, (DX)
-	VPSHUFB   highTwice1<>+0(SB), Y0, Y1
-	VPSRAW    $0x08, Y1, Y1
-	VMOVDQU   Y1, 32(DX)
-	VPSHUFB   highTwice2<>+0(SB), Y0, Y1
-	VPSRAW    $0x08, Y1, Y1
-	VMOVDQU   Y1, 64(DX)
-	VPSHUFB   highTwice3<>+0(SB), Y0, Y0
-	VPSRAW    $0x08, Y0, Y0
-	VMOVDQU   Y0, 96(DX)
-	VMOVDQU   48(SI), Y0
-	VPSHUFB   highTwice0<>+0(SB), Y0, Y1
-	VPSRAW    $0x08, Y1, Y1
-	VMOVDQU   Y1, 128(DX)
-	VPSHUFB   highTwice1<>+0(SB), Y0, Y1
-	VPSRAW    $0x08, Y1, Y1
-	VMOVDQU   Y1, 160(DX)
-	VPSHUFB   highTwice2<>+0(SB), Y0, Y1
-	VPSRAW    $0x08, Y1, Y1
-	VMOVDQU   Y1, 192(DX)
-	VPSHUFB   highTwice3<>+0(SB), Y0, Y0
-	VPSRAW    $0x08, Y0, Y0
-	VMOVDQU   Y0, 224(DX)
-	VMOVDQU   80(SI), Y0
-	VPSHUFB   highTwice0<>+0(SB), Y0, Y1
-	VPSRAW    $0x08, Y1, Y1
-	VMOVDQU   Y1, 256(DX)
-	VPSHUFB   highTwice1<>+0(SB), Y0, Y1
-	VPSRAW    $0x08, Y1, Y1
-	VMOVDQU   Y1, 288(DX)
-	VPSHUFB   highTwice2<>+0(SB), Y0, Y1
-	VPSRAW    $0x08, Y1, Y1
-	VMOVDQU   Y1, 320(DX)
-	VPSHUFB   highTwice3<>+0(SB), Y0, Y0
-	VPSRAW    $0x08, Y0, Y0
-	VMOVDQU   Y0, 352(DX)
-	VMOVDQU   112(SI), Y0
-	VPSHUFB   highTwice0<>+0(SB), Y0, Y1
-	VPSRAW    $0x08, Y1, Y1
-	VMOVDQU   Y1, 384(DX)
-	VPSHUFB   highTwice1<>+0(SB), Y0, Y1
-	VPSRAW    $0x08, Y1, Y1
-	VMOVDQU   Y1, 416(DX)
-	VPSHUFB   highTwice2<>+0(SB), Y0, Y1
-	VPSRAW    $0x08, Y1, Y1
-	VMOVDQU   Y1, 448(DX)
-	VPSHUFB   highTwice3<>+0(SB), Y0, Y0
-	VPSRAW    $0x08, Y0, Y0
-	VMOVDQU   Y0, 480(DX)
-	VMOVDQU   (DX), Y0
-	VPBLENDW  $0xaa, 32(DX), Y0, Y0
-	VPSLLW    $0x05, Y0, Y0
-	VMOVDQU   Y0, (BX)
-	VMOVDQU   64(DX), Y0
-	VPBLENDW  $0xaa, 96(DX), Y0, Y0
-	VPSLLW    $0x05, Y0, Y0
-	VMOVDQU   Y0, 32(BX)
-	VMOVDQU   128(DX), Y0
-	VPBLENDW  $0xaa, 160(DX), Y0, Y0
-	VPSLLW    $0x05, Y0, Y0
-	VMOVDQU   Y0, 64(BX)
-	VMOVDQU   192(DX), Y0
-	VPBLENDW  $0xaa, 224(DX), Y0, Y0
-	VPSLLW    $0x05, Y0, Y0
-	VMOVDQU   Y0, 96(BX)
-	VMOVDQU   256(DX), Y0
-	VPBLENDW  $0xaa, 288(DX), Y0, Y0
-	VPSLLW    $0x05, Y0, Y0
-	VMOVDQU   Y0, 128(BX)
-	VMOVDQU   320(DX), Y0
-	VPBLENDW  $0xaa, 352(DX), Y0, Y0
-	VPSLLW    $0x05, Y0, Y0
-	VMOVDQU   Y0, 160(BX)
-	VMOVDQU   384(DX), Y0
-	VPBLENDW  $0xaa, 416(DX), Y0, Y0
-	VPSLLW    $0x05, Y0, Y0
-	VMOVDQU   Y0, 192(BX)
-	VMOVDQU   448(DX), Y0
-	VPBLENDW  $0xaa, 480(DX), Y0, Y0
-	VPSLLW    $0x05, Y0, Y0
-	VMOVDQU   Y0, 224(BX)
+	VMOVDQU   16(SI), Y2
+	VPSHUFB   highTwice0<>+0(SB), Y2, Y3
+	VPSRAW    $0x08, Y3, Y3
+	VMOVDQU   Y3, (DX)
+	VPSHUFB   highTwice1<>+0(SB), Y2, Y3
+	VPSRAW    $0x08, Y3, Y3
+	VMOVDQU   Y3, 32(DX)
+	VPSHUFB   highTwice2<>+0(SB), Y2, Y3
+	VPSRAW    $0x08, Y3, Y3
+	VMOVDQU   Y3, 64(DX)
+	VPSHUFB   highTwice3<>+0(SB), Y2, Y2
+	VPSRAW    $0x08, Y2, Y2
+	VMOVDQU   Y2, 96(DX)
+	VMOVDQU   48(SI), Y2
+	VPSHUFB   highTwice0<>+0(SB), Y2, Y3
+	VPSRAW    $0x08, Y3, Y3
+	VMOVDQU   Y3, 128(DX)
+	VPSHUFB   highTwice1<>+0(SB), Y2, Y3
+	VPSRAW    $0x08, Y3, Y3
+	VMOVDQU   Y3, 160(DX)
+	VPSHUFB   highTwice2<>+0(SB), Y2, Y3
+	VPSRAW    $0x08, Y3, Y3
+	VMOVDQU   Y3, 192(DX)
+	VPSHUFB   highTwice3<>+0(SB), Y2, Y2
+	VPSRAW    $0x08, Y2, Y2
+	VMOVDQU   Y2, 224(DX)
+	VMOVDQU   80(SI), Y2
+	VPSHUFB   highTwice0<>+0(SB), Y2, Y3
+	VPSRAW    $0x08, Y3, Y3
+	VMOVDQU   Y3, 256(DX)
+	VPSHUFB   highTwice1<>+0(SB), Y2, Y3
+	VPSRAW    $0x08, Y3, Y3
+	VMOVDQU   Y3, 288(DX)
+	VPSHUFB   highTwice2<>+0(SB), Y2, Y3
+	VPSRAW    $0x08, Y3, Y3
+	VMOVDQU   Y3, 320(DX)
+	VPSHUFB   highTwice3<>+0(SB), Y2, Y2
+	VPSRAW    $0x08, Y2, Y2
+	VMOVDQU   Y2, 352(DX)
+	VMOVDQU   112(SI), Y2
+	VPSHUFB   highTwice0<>+0(SB), Y2, Y3
+	VPSRAW    $0x08, Y3, Y3
+	VMOVDQU   Y3, 384(DX)
+	VPSHUFB   highTwice1<>+0(SB), Y2, Y3
+	VPSRAW    $0x08, Y3, Y3
+	VMOVDQU   Y3, 416(DX)
+	VPSHUFB   highTwice2<>+0(SB), Y2, Y3
+	VPSRAW    $0x08, Y3, Y3
+	VMOVDQU   Y3, 448(DX)
+	VPSHUFB   highTwice3<>+0(SB), Y2, Y2
+	VPSRAW    $0x08, Y2, Y2
+	VMOVDQU   Y2, 480(DX)
+	VMOVDQU   (DX), Y2
+	VPBLENDW  $0xaa, 32(DX), Y2, Y2
+	VPSLLW    $0x05, Y2, Y2
+	VMOVDQU   Y2, (BX)
+	VMOVDQU   64(DX), Y2
+	VPBLENDW  $0xaa, 96(DX), Y2, Y2
+	VPSLLW    $0x05, Y2, Y2
+	VMOVDQU   Y2, 32(BX)
+	VMOVDQU   128(DX), Y2
+	VPBLENDW  $0xaa, 160(DX), Y2, Y2
+	VPSLLW    $0x05, Y2, Y2
+	VMOVDQU   Y2, 64(BX)
+	VMOVDQU   192(DX), Y2
+	VPBLENDW  $0xaa, 224(DX), Y2, Y2
+	VPSLLW    $0x05, Y2, Y2
+	VMOVDQU   Y2, 96(BX)
+	VMOVDQU   256(DX), Y2
+	VPBLENDW  $0xaa, 288(DX), Y2, Y2
+	VPSLLW    $0x05, Y2, Y2
+	VMOVDQU   Y2, 128(BX)
+	VMOVDQU   320(DX), Y2
+	VPBLENDW  $0xaa, 352(DX), Y2, Y2
+	VPSLLW    $0x05, Y2, Y2
+	VMOVDQU   Y2, 160(BX)
+	VMOVDQU   384(DX), Y2
+	VPBLENDW  $0xaa, 416(DX), Y2, Y2
+	VPSLLW    $0x05, Y2, Y2
+	VMOVDQU   Y2, 192(BX)
+	VMOVDQU   448(DX), Y2
+	VPBLENDW  $0xaa, 480(DX), Y2, Y2
+	VPSLLW    $0x05, Y2, Y2
+	VMOVDQU   Y2, 224(BX)
 	ADDQ      $0x00000200, DX
 	ADDQ      $0x00000100, BX
 	LEAQ      656(SI), R8
@@ -2190,241 +2125,217 @@ block:
 	MOVQ      $0x00000002, R10
 
 step:
-	VMOVDQU bytes0f<>+0(SB), Y0
-	VPAND   (R8), Y0, Y0
-	VMOVDQU (R9), Y1
-	VPSLLD  $0x04, Y1, Y1
-	VPAND   bytes30<>+0(SB), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, (AX)
-	VMOVDQU bytes0f<>+0(SB), Y0
-	VPAND   32(R8), Y0, Y0
-	VMOVDQU 32(R9), Y1
-	VPSLLD  $0x04, Y1, Y1
-	VPAND   bytes30<>+0(SB), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, 32(AX)
-	VMOVDQU bytes0f<>+0(SB), Y0
-	VPAND   64(R8), Y0, Y0
-	VMOVDQU 64(R9), Y1
-	VPSLLD  $0x04, Y1, Y1
-	VPAND   bytes30<>+0(SB), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, 64(AX)
-	VMOVDQU bytes0f<>+0(SB), Y0
-	VPAND   96(R8), Y0, Y0
-	VMOVDQU 96(R9), Y1
-	VPSLLD  $0x04, Y1, Y1
-	VPAND   bytes30<>+0(SB), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, 96(AX)
-	VMOVDQU bytes0f<>+0(SB), Y0
-	VPAND   128(R8), Y0, Y0
-	VMOVDQU 128(R9), Y1
-	VPSLLD  $0x04, Y1, Y1
-	VPAND   bytes30<>+0(SB), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, 128(AX)
-	VMOVDQU bytes0f<>+0(SB), Y0
-	VPAND   160(R8), Y0, Y0
-	VMOVDQU 160(R9), Y1
-	VPSLLD  $0x04, Y1, Y1
-	VPAND   bytes30<>+0(SB), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, 160(AX)
-	VMOVDQU bytes0f<>+0(SB), Y0
-	VPAND   192(R8), Y0, Y0
-	VMOVDQU 192(R9), Y1
-	VPSLLD  $0x04, Y1, Y1
-	VPAND   bytes30<>+0(SB), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, 192(AX)
-	VMOVDQU bytes0f<>+0(SB), Y0
-	VPAND   224(R8), Y0, Y0
-	VMOVDQU 224(R9), Y1
-	VPSLLD  $0x04, Y1, Y1
-	VPAND   bytes30<>+0(SB), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, 224(AX)
+	VPAND   (R8), Y0, Y2
+	VMOVDQU (R9), Y3
+	VPSLLD  $0x04, Y3, Y3
+	VPAND   Y1, Y3, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, (AX)
+	VPAND   32(R8), Y0, Y2
+	VMOVDQU 32(R9), Y3
+	VPSLLD  $0x04, Y3, Y3
+	VPAND   Y1, Y3, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, 32(AX)
+	VPAND   64(R8), Y0, Y2
+	VMOVDQU 64(R9), Y3
+	VPSLLD  $0x04, Y3, Y3
+	VPAND   Y1, Y3, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, 64(AX)
+	VPAND   96(R8), Y0, Y2
+	VMOVDQU 96(R9), Y3
+	VPSLLD  $0x04, Y3, Y3
+	VPAND   Y1, Y3, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, 96(AX)
+	VPAND   128(R8), Y0, Y2
+	VMOVDQU 128(R9), Y3
+	VPSLLD  $0x04, Y3, Y3
+	VPAND   Y1, Y3, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, 128(AX)
+	VPAND   160(R8), Y0, Y2
+	VMOVDQU 160(R9), Y3
+	VPSLLD  $0x04, Y3, Y3
+	VPAND   Y1, Y3, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, 160(AX)
+	VPAND   192(R8), Y0, Y2
+	VMOVDQU 192(R9), Y3
+	VPSLLD  $0x04, Y3, Y3
+	VPAND   Y1, Y3, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, 192(AX)
+	VPAND   224(R8), Y0, Y2
+	VMOVDQU 224(R9), Y3
+	VPSLLD  $0x04, Y3, Y3
+	VPAND   Y1, Y3, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, 224(AX)
 	ADDQ    $0x00000100, AX
-	VMOVDQU bytes0f<>+0(SB), Y0
-	VPAND   256(R8), Y0, Y0
-	VMOVDQU (R9), Y1
-	VPSLLD  $0x02, Y1, Y1
-	VPAND   bytes30<>+0(SB), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, (AX)
-	VMOVDQU bytes0f<>+0(SB), Y0
-	VPAND   288(R8), Y0, Y0
-	VMOVDQU 32(R9), Y1
-	VPSLLD  $0x02, Y1, Y1
-	VPAND   bytes30<>+0(SB), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, 32(AX)
-	VMOVDQU bytes0f<>+0(SB), Y0
-	VPAND   320(R8), Y0, Y0
-	VMOVDQU 64(R9), Y1
-	VPSLLD  $0x02, Y1, Y1
-	VPAND   bytes30<>+0(SB), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, 64(AX)
-	VMOVDQU bytes0f<>+0(SB), Y0
-	VPAND   352(R8), Y0, Y0
-	VMOVDQU 96(R9), Y1
-	VPSLLD  $0x02, Y1, Y1
-	VPAND   bytes30<>+0(SB), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, 96(AX)
-	VMOVDQU bytes0f<>+0(SB), Y0
-	VPAND   384(R8), Y0, Y0
-	VMOVDQU 128(R9), Y1
-	VPSLLD  $0x02, Y1, Y1
-	VPAND   bytes30<>+0(SB), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, 128(AX)
-	VMOVDQU bytes0f<>+0(SB), Y0
-	VPAND   416(R8), Y0, Y0
-	VMOVDQU 160(R9), Y1
-	VPSLLD  $0x02, Y1, Y1
-	VPAND   bytes30<>+0(SB), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, 160(AX)
-	VMOVDQU bytes0f<>+0(SB), Y0
-	VPAND   448(R8), Y0, Y0
-	VMOVDQU 192(R9), Y1
-	VPSLLD  $0x02, Y1, Y1
-	VPAND   bytes30<>+0(SB), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, 192(AX)
-	VMOVDQU bytes0f<>+0(SB), Y0
-	VPAND   480(R8), Y0, Y0
-	VMOVDQU 224(R9), Y1
-	VPSLLD  $0x02, Y1, Y1
-	VPAND   bytes30<>+0(SB), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, 224(AX)
+	VPAND   256(R8), Y0, Y2
+	VMOVDQU (R9), Y3
+	VPSLLD  $0x02, Y3, Y3
+	VPAND   Y1, Y3, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, (AX)
+	VPAND   288(R8), Y0, Y2
+	VMOVDQU 32(R9), Y3
+	VPSLLD  $0x02, Y3, Y3
+	VPAND   Y1, Y3, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, 32(AX)
+	VPAND   320(R8), Y0, Y2
+	VMOVDQU 64(R9), Y3
+	VPSLLD  $0x02, Y3, Y3
+	VPAND   Y1, Y3, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, 64(AX)
+	VPAND   352(R8), Y0, Y2
+	VMOVDQU 96(R9), Y3
+	VPSLLD  $0x02, Y3, Y3
+	VPAND   Y1, Y3, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, 96(AX)
+	VPAND   384(R8), Y0, Y2
+	VMOVDQU 128(R9), Y3
+	VPSLLD  $0x02, Y3, Y3
+	VPAND   Y1, Y3, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, 128(AX)
+	VPAND   416(R8), Y0, Y2
+	VMOVDQU 160(R9), Y3
+	VPSLLD  $0x02, Y3, Y3
+	VPAND   Y1, Y3, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, 160(AX)
+	VPAND   448(R8), Y0, Y2
+	VMOVDQU 192(R9), Y3
+	VPSLLD  $0x02, Y3, Y3
+	VPAND   Y1, Y3, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, 192(AX)
+	VPAND   480(R8), Y0, Y2
+	VMOVDQU 224(R9), Y3
+	VPSLLD  $0x02, Y3, Y3
+	VPAND   Y1, Y3, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, 224(AX)
 	ADDQ    $0x00000100, AX
-	VMOVDQU (R8), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU bytes30<>+0(SB), Y1
-	VPAND   (R9), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, (AX)
-	VMOVDQU 32(R8), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU bytes30<>+0(SB), Y1
-	VPAND   32(R9), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, 32(AX)
-	VMOVDQU 64(R8), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU bytes30<>+0(SB), Y1
-	VPAND   64(R9), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, 64(AX)
-	VMOVDQU 96(R8), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU bytes30<>+0(SB), Y1
-	VPAND   96(R9), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, 96(AX)
-	VMOVDQU 128(R8), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU bytes30<>+0(SB), Y1
-	VPAND   128(R9), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, 128(AX)
-	VMOVDQU 160(R8), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU bytes30<>+0(SB), Y1
-	VPAND   160(R9), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, 160(AX)
-	VMOVDQU 192(R8), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU bytes30<>+0(SB), Y1
-	VPAND   192(R9), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, 192(AX)
-	VMOVDQU 224(R8), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU bytes30<>+0(SB), Y1
-	VPAND   224(R9), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, 224(AX)
+	VMOVDQU (R8), Y2
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VPAND   (R9), Y1, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, (AX)
+	VMOVDQU 32(R8), Y2
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VPAND   32(R9), Y1, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, 32(AX)
+	VMOVDQU 64(R8), Y2
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VPAND   64(R9), Y1, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, 64(AX)
+	VMOVDQU 96(R8), Y2
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VPAND   96(R9), Y1, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, 96(AX)
+	VMOVDQU 128(R8), Y2
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VPAND   128(R9), Y1, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, 128(AX)
+	VMOVDQU 160(R8), Y2
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VPAND   160(R9), Y1, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, 160(AX)
+	VMOVDQU 192(R8), Y2
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VPAND   192(R9), Y1, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, 192(AX)
+	VMOVDQU 224(R8), Y2
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VPAND   224(R9), Y1, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, 224(AX)
 	ADDQ    $0x00000100, AX
-	VMOVDQU 256(R8), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU (R9), Y1
-	VPSRLD  $0x02, Y1, Y1
-	VPAND   bytes30<>+0(SB), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, (AX)
-	VMOVDQU 288(R8), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU 32(R9), Y1
-	VPSRLD  $0x02, Y1, Y1
-	VPAND   bytes30<>+0(SB), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, 32(AX)
-	VMOVDQU 320(R8), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU 64(R9), Y1
-	VPSRLD  $0x02, Y1, Y1
-	VPAND   bytes30<>+0(SB), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, 64(AX)
-	VMOVDQU 352(R8), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU 96(R9), Y1
-	VPSRLD  $0x02, Y1, Y1
-	VPAND   bytes30<>+0(SB), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, 96(AX)
-	VMOVDQU 384(R8), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU 128(R9), Y1
-	VPSRLD  $0x02, Y1, Y1
-	VPAND   bytes30<>+0(SB), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, 128(AX)
-	VMOVDQU 416(R8), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU 160(R9), Y1
-	VPSRLD  $0x02, Y1, Y1
-	VPAND   bytes30<>+0(SB), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, 160(AX)
-	VMOVDQU 448(R8), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU 192(R9), Y1
-	VPSRLD  $0x02, Y1, Y1
-	VPAND   bytes30<>+0(SB), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, 192(AX)
-	VMOVDQU 480(R8), Y0
-	VPSRLD  $0x04, Y0, Y0
-	VPAND   bytes0f<>+0(SB), Y0, Y0
-	VMOVDQU 224(R9), Y1
-	VPSRLD  $0x02, Y1, Y1
-	VPAND   bytes30<>+0(SB), Y1, Y1
-	VPOR    Y1, Y0, Y0
-	VMOVDQU Y0, 224(AX)
+	VMOVDQU 256(R8), Y2
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VMOVDQU (R9), Y3
+	VPSRLD  $0x02, Y3, Y3
+	VPAND   Y1, Y3, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, (AX)
+	VMOVDQU 288(R8), Y2
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VMOVDQU 32(R9), Y3
+	VPSRLD  $0x02, Y3, Y3
+	VPAND   Y1, Y3, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, 32(AX)
+	VMOVDQU 320(R8), Y2
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VMOVDQU 64(R9), Y3
+	VPSRLD  $0x02, Y3, Y3
+	VPAND   Y1, Y3, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, 64(AX)
+	VMOVDQU 352(R8), Y2
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VMOVDQU 96(R9), Y3
+	VPSRLD  $0x02, Y3, Y3
+	VPAND   Y1, Y3, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, 96(AX)
+	VMOVDQU 384(R8), Y2
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VMOVDQU 128(R9), Y3
+	VPSRLD  $0x02, Y3, Y3
+	VPAND   Y1, Y3, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, 128(AX)
+	VMOVDQU 416(R8), Y2
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VMOVDQU 160(R9), Y3
+	VPSRLD  $0x02, Y3, Y3
+	VPAND   Y1, Y3, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, 160(AX)
+	VMOVDQU 448(R8), Y2
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VMOVDQU 192(R9), Y3
+	VPSRLD  $0x02, Y3, Y3
+	VPAND   Y1, Y3, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, 192(AX)
+	VMOVDQU 480(R8), Y2
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VMOVDQU 224(R9), Y3
+	VPSRLD  $0x02, Y3, Y3
+	VPAND   Y1, Y3, Y3
+	VPOR    Y3, Y2, Y2
+	VMOVDQU Y2, 224(AX)
 	ADDQ    $0x00000100, AX
 	ADDQ    $0x00000200, R8
 	ADDQ    $0x00000100, R9
@@ -2463,177 +2374,178 @@ GLOBL highTwice3<>(SB), RODATA|NOPTR, $32
 // func avx2UnpackIQ4_XS(q *byte, d *float32, m *float32, s *int32, n *int32, panel *byte, nb int)
 // Requires: AVX, AVX2, F16C
 TEXT ·avx2UnpackIQ4_XS(SB), $0-56
-	MOVQ q+0(FP), AX
-	MOVQ d+8(FP), CX
-	MOVQ s+24(FP), DX
-	MOVQ n+32(FP), BX
-	MOVQ panel+40(FP), SI
-	MOVQ nb+48(FP), DI
+	MOVQ    q+0(FP), AX
+	MOVQ    d+8(FP), CX
+	MOVQ    s+24(FP), DX
+	MOVQ    n+32(FP), BX
+	MOVQ    panel+40(FP), SI
+	MOVQ    nb+48(FP), DI
+	VMOVDQU bytes0f<>+0(SB), Y0
 
 block:
-	VCVTPH2PS (SI), Y0
-	VMOVUPS   Y0, (CX)
+	VCVTPH2PS (SI), Y1
+	VMOVUPS   Y1, (CX)
 	ADDQ      $0x20, CX
-	VMOVDQU   32(SI), Y0
-	VPMOVZXWD 16(SI), Y1
-	VPSLLD    $0x04, Y1, Y3
-	VPAND     dwords30<>+0(SB), Y3, Y3
-	VPSRLD    $0x00, Y0, Y2
-	VPAND     dwords0f<>+0(SB), Y2, Y2
-	VPOR      Y3, Y2, Y2
-	VPSLLD    $0x10, Y2, Y3
-	VPOR      Y3, Y2, Y2
-	VPSUBW    words32<>+0(SB), Y2, Y2
-	VMOVDQU   Y2, (DX)
-	VPSLLD    $0x02, Y1, Y3
-	VPAND     dwords30<>+0(SB), Y3, Y3
-	VPSRLD    $0x04, Y0, Y2
-	VPAND     dwords0f<>+0(SB), Y2, Y2
-	VPOR      Y3, Y2, Y2
-	VPSLLD    $0x10, Y2, Y3
-	VPOR      Y3, Y2, Y2
-	VPSUBW    words32<>+0(SB), Y2, Y2
-	VMOVDQU   Y2, 32(DX)
-	VMOVDQA   Y1, Y3
-	VPAND     dwords30<>+0(SB), Y3, Y3
-	VPSRLD    $0x08, Y0, Y2
-	VPAND     dwords0f<>+0(SB), Y2, Y2
-	VPOR      Y3, Y2, Y2
-	VPSLLD    $0x10, Y2, Y3
-	VPOR      Y3, Y2, Y2
-	VPSUBW    words32<>+0(SB), Y2, Y2
-	VMOVDQU   Y2, 64(DX)
-	VPSRLD    $0x02, Y1, Y3
-	VPAND     dwords30<>+0(SB), Y3, Y3
-	VPSRLD    $0x0c, Y0, Y2
-	VPAND     dwords0f<>+0(SB), Y2, Y2
-	VPOR      Y3, Y2, Y2
-	VPSLLD    $0x10, Y2, Y3
-	VPOR      Y3, Y2, Y2
-	VPSUBW    words32<>+0(SB), Y2, Y2
-	VMOVDQU   Y2, 96(DX)
+	VMOVDQU   32(SI), Y1
+	VPMOVZXWD 16(SI), Y2
+	VPSLLD    $0x04, Y2, Y4
+	VPAND     dwords30<>+0(SB), Y4, Y4
+	VPSRLD    $0x00, Y1, Y3
+	VPAND     dwords0f<>+0(SB), Y3, Y3
+	VPOR      Y4, Y3, Y3
+	VPSLLD    $0x10, Y3, Y4
+	VPOR      Y4, Y3, Y3
+	VPSUBW    words32<>+0(SB), Y3, Y3
+	VMOVDQU   Y3, (DX)
+	VPSLLD    $0x02, Y2, Y4
+	VPAND     dwords30<>+0(SB), Y4, Y4
 	VPSRLD    $0x04, Y1, Y3
-	VPAND     dwords30<>+0(SB), Y3, Y3
-	VPSRLD    $0x10, Y0, Y2
-	VPAND     dwords0f<>+0(SB), Y2, Y2
-	VPOR      Y3, Y2, Y2
-	VPSLLD    $0x10, Y2, Y3
-	VPOR      Y3, Y2, Y2
-	VPSUBW    words32<>+0(SB), Y2, Y2
-	VMOVDQU   Y2, 128(DX)
-	VPSRLD    $0x06, Y1, Y3
-	VPAND     dwords30<>+0(SB), Y3, Y3
-	VPSRLD    $0x14, Y0, Y2
-	VPAND     dwords0f<>+0(SB), Y2, Y2
-	VPOR      Y3, Y2, Y2
-	VPSLLD    $0x10, Y2, Y3
-	VPOR      Y3, Y2, Y2
-	VPSUBW    words32<>+0(SB), Y2, Y2
-	VMOVDQU   Y2, 160(DX)
+	VPAND     dwords0f<>+0(SB), Y3, Y3
+	VPOR      Y4, Y3, Y3
+	VPSLLD    $0x10, Y3, Y4
+	VPOR      Y4, Y3, Y3
+	VPSUBW    words32<>+0(SB), Y3, Y3
+	VMOVDQU   Y3, 32(DX)
+	VMOVDQA   Y2, Y4
+	VPAND     dwords30<>+0(SB), Y4, Y4
 	VPSRLD    $0x08, Y1, Y3
-	VPAND     dwords30<>+0(SB), Y3, Y3
-	VPSRLD    $0x18, Y0, Y2
-	VPAND     dwords0f<>+0(SB), Y2, Y2
-	VPOR      Y3, Y2, Y2
-	VPSLLD    $0x10, Y2, Y3
-	VPOR      Y3, Y2, Y2
-	VPSUBW    words32<>+0(SB), Y2, Y2
-	VMOVDQU   Y2, 192(DX)
-	VPSRLD    $0x0a, Y1, Y1
-	VPAND     dwords30<>+0(SB), Y1, Y1
-	VPSRLD    $0x1c, Y0, Y0
-	VPAND     dwords0f<>+0(SB), Y0, Y0
-	VPOR      Y1, Y0, Y0
-	VPSLLD    $0x10, Y0, Y1
-	VPOR      Y1, Y0, Y0
-	VPSUBW    words32<>+0(SB), Y0, Y0
-	VMOVDQU   Y0, 224(DX)
-	VMOVDQU   (DX), Y0
-	VPBLENDW  $0xaa, 32(DX), Y0, Y0
-	VPSLLW    $0x07, Y0, Y0
-	VMOVDQU   Y0, (BX)
-	VMOVDQU   64(DX), Y0
-	VPBLENDW  $0xaa, 96(DX), Y0, Y0
-	VPSLLW    $0x07, Y0, Y0
-	VMOVDQU   Y0, 32(BX)
-	VMOVDQU   128(DX), Y0
-	VPBLENDW  $0xaa, 160(DX), Y0, Y0
-	VPSLLW    $0x07, Y0, Y0
-	VMOVDQU   Y0, 64(BX)
-	VMOVDQU   192(DX), Y0
-	VPBLENDW  $0xaa, 224(DX), Y0, Y0
-	VPSLLW    $0x07, Y0, Y0
-	VMOVDQU   Y0, 96(BX)
+	VPAND     dwords0f<>+0(SB), Y3, Y3
+	VPOR      Y4, Y3, Y3
+	VPSLLD    $0x10, Y3, Y4
+	VPOR      Y4, Y3, Y3
+	VPSUBW    words32<>+0(SB), Y3, Y3
+	VMOVDQU   Y3, 64(DX)
+	VPSRLD    $0x02, Y2, Y4
+	VPAND     dwords30<>+0(SB), Y4, Y4
+	VPSRLD    $0x0c, Y1, Y3
+	VPAND     dwords0f<>+0(SB), Y3, Y3
+	VPOR      Y4, Y3, Y3
+	VPSLLD    $0x10, Y3, Y4
+	VPOR      Y4, Y3, Y3
+	VPSUBW    words32<>+0(SB), Y3, Y3
+	VMOVDQU   Y3, 96(DX)
+	VPSRLD    $0x04, Y2, Y4
+	VPAND     dwords30<>+0(SB), Y4, Y4
+	VPSRLD    $0x10, Y1, Y3
+	VPAND     dwords0f<>+0(SB), Y3, Y3
+	VPOR      Y4, Y3, Y3
+	VPSLLD    $0x10, Y3, Y4
+	VPOR      Y4, Y3, Y3
+	VPSUBW    words32<>+0(SB), Y3, Y3
+	VMOVDQU   Y3, 128(DX)
+	VPSRLD    $0x06, Y2, Y4
+	VPAND     dwords30<>+0(SB), Y4, Y4
+	VPSRLD    $0x14, Y1, Y3
+	VPAND     dwords0f<>+0(SB), Y3, Y3
+	VPOR      Y4, Y3, Y3
+	VPSLLD    $0x10, Y3, Y4
+	VPOR      Y4, Y3, Y3
+	VPSUBW    words32<>+0(SB), Y3, Y3
+	VMOVDQU   Y3, 160(DX)
+	VPSRLD    $0x08, Y2, Y4
+	VPAND     dwords30<>+0(SB), Y4, Y4
+	VPSRLD    $0x18, Y1, Y3
+	VPAND     dwords0f<>+0(SB), Y3, Y3
+	VPOR      Y4, Y3, Y3
+	VPSLLD    $0x10, Y3, Y4
+	VPOR      Y4, Y3, Y3
+	VPSUBW    words32<>+0(SB), Y3, Y3
+	VMOVDQU   Y3, 192(DX)
+	VPSRLD    $0x0a, Y2, Y2
+	VPAND     dwords30<>+0(SB), Y2, Y2
+	VPSRLD    $0x1c, Y1, Y1
+	VPAND     dwords0f<>+0(SB), Y1, Y1
+	VPOR      Y2, Y1, Y1
+	VPSLLD    $0x10, Y1, Y2
+	VPOR      Y2, Y1, Y1
+	VPSUBW    words32<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 224(DX)
+	VMOVDQU   (DX), Y1
+	VPBLENDW  $0xaa, 32(DX), Y1, Y1
+	VPSLLW    $0x07, Y1, Y1
+	VMOVDQU   Y1, (BX)
+	VMOVDQU   64(DX), Y1
+	VPBLENDW  $0xaa, 96(DX), Y1, Y1
+	VPSLLW    $0x07, Y1, Y1
+	VMOVDQU   Y1, 32(BX)
+	VMOVDQU   128(DX), Y1
+	VPBLENDW  $0xaa, 160(DX), Y1, Y1
+	VPSLLW    $0x07, Y1, Y1
+	VMOVDQU   Y1, 64(BX)
+	VMOVDQU   192(DX), Y1
+	VPBLENDW  $0xaa, 224(DX), Y1, Y1
+	VPSLLW    $0x07, Y1, Y1
+	VMOVDQU   Y1, 96(BX)
 	ADDQ      $0x00000100, DX
 	ADDQ      $0x00000080, BX
 	LEAQ      64(SI), R8
 	MOVQ      $0x00000008, R9
 
 step:
-	VMOVDQU (R8), Y1
-	VPAND   bytes0f<>+0(SB), Y1, Y0
-	VMOVDQU iq4Low<>+0(SB), Y2
-	VPSHUFB Y0, Y2, Y2
+	VMOVDQU (R8), Y2
+	VPAND   Y0, Y2, Y1
+	VMOVDQU iq4Low<>+0(SB), Y3
+	VPSHUFB Y1, Y3, Y3
+	VMOVDQU iq4High<>+0(SB), Y4
+	VPSHUFB Y1, Y4, Y4
+	VMOVDQU Y3, (AX)
+	VMOVDQU Y4, 32(AX)
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VMOVDQU iq4Low<>+0(SB), Y1
+	VPSHUFB Y2, Y1, Y1
 	VMOVDQU iq4High<>+0(SB), Y3
-	VPSHUFB Y0, Y3, Y3
-	VMOVDQU Y2, (AX)
-	VMOVDQU Y3, 32(AX)
-	VPSRLD  $0x04, Y1, Y1
-	VPAND   bytes0f<>+0(SB), Y1, Y1
-	VMOVDQU iq4Low<>+0(SB), Y0
-	VPSHUFB Y1, Y0, Y0
-	VMOVDQU iq4High<>+0(SB), Y2
-	VPSHUFB Y1, Y2, Y2
-	VMOVDQU Y0, 256(AX)
-	VMOVDQU Y2, 288(AX)
-	VMOVDQU 32(R8), Y1
-	VPAND   bytes0f<>+0(SB), Y1, Y0
-	VMOVDQU iq4Low<>+0(SB), Y2
-	VPSHUFB Y0, Y2, Y2
+	VPSHUFB Y2, Y3, Y3
+	VMOVDQU Y1, 256(AX)
+	VMOVDQU Y3, 288(AX)
+	VMOVDQU 32(R8), Y2
+	VPAND   Y0, Y2, Y1
+	VMOVDQU iq4Low<>+0(SB), Y3
+	VPSHUFB Y1, Y3, Y3
+	VMOVDQU iq4High<>+0(SB), Y4
+	VPSHUFB Y1, Y4, Y4
+	VMOVDQU Y3, 64(AX)
+	VMOVDQU Y4, 96(AX)
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VMOVDQU iq4Low<>+0(SB), Y1
+	VPSHUFB Y2, Y1, Y1
 	VMOVDQU iq4High<>+0(SB), Y3
-	VPSHUFB Y0, Y3, Y3
-	VMOVDQU Y2, 64(AX)
-	VMOVDQU Y3, 96(AX)
-	VPSRLD  $0x04, Y1, Y1
-	VPAND   bytes0f<>+0(SB), Y1, Y1
-	VMOVDQU iq4Low<>+0(SB), Y0
-	VPSHUFB Y1, Y0, Y0
-	VMOVDQU iq4High<>+0(SB), Y2
-	VPSHUFB Y1, Y2, Y2
-	VMOVDQU Y0, 320(AX)
-	VMOVDQU Y2, 352(AX)
-	VMOVDQU 64(R8), Y1
-	VPAND   bytes0f<>+0(SB), Y1, Y0
-	VMOVDQU iq4Low<>+0(SB), Y2
-	VPSHUFB Y0, Y2, Y2
+	VPSHUFB Y2, Y3, Y3
+	VMOVDQU Y1, 320(AX)
+	VMOVDQU Y3, 352(AX)
+	VMOVDQU 64(R8), Y2
+	VPAND   Y0, Y2, Y1
+	VMOVDQU iq4Low<>+0(SB), Y3
+	VPSHUFB Y1, Y3, Y3
+	VMOVDQU iq4High<>+0(SB), Y4
+	VPSHUFB Y1, Y4, Y4
+	VMOVDQU Y3, 128(AX)
+	VMOVDQU Y4, 160(AX)
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VMOVDQU iq4Low<>+0(SB), Y1
+	VPSHUFB Y2, Y1, Y1
 	VMOVDQU iq4High<>+0(SB), Y3
-	VPSHUFB Y0, Y3, Y3
-	VMOVDQU Y2, 128(AX)
-	VMOVDQU Y3, 160(AX)
-	VPSRLD  $0x04, Y1, Y1
-	VPAND   bytes0f<>+0(SB), Y1, Y1
-	VMOVDQU iq4Low<>+0(SB), Y0
-	VPSHUFB Y1, Y0, Y0
-	VMOVDQU iq4High<>+0(SB), Y2
-	VPSHUFB Y1, Y2, Y2
-	VMOVDQU Y0, 384(AX)
-	VMOVDQU Y2, 416(AX)
-	VMOVDQU 96(R8), Y1
-	VPAND   bytes0f<>+0(SB), Y1, Y0
-	VMOVDQU iq4Low<>+0(SB), Y2
-	VPSHUFB Y0, Y2, Y2
+	VPSHUFB Y2, Y3, Y3
+	VMOVDQU Y1, 384(AX)
+	VMOVDQU Y3, 416(AX)
+	VMOVDQU 96(R8), Y2
+	VPAND   Y0, Y2, Y1
+	VMOVDQU iq4Low<>+0(SB), Y3
+	VPSHUFB Y1, Y3, Y3
+	VMOVDQU iq4High<>+0(SB), Y4
+	VPSHUFB Y1, Y4, Y4
+	VMOVDQU Y3, 192(AX)
+	VMOVDQU Y4, 224(AX)
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VMOVDQU iq4Low<>+0(SB), Y1
+	VPSHUFB Y2, Y1, Y1
 	VMOVDQU iq4High<>+0(SB), Y3
-	VPSHUFB Y0, Y3, Y3
-	VMOVDQU Y2, 192(AX)
-	VMOVDQU Y3, 224(AX)
-	VPSRLD  $0x04, Y1, Y1
-	VPAND   bytes0f<>+0(SB), Y1, Y1
-	VMOVDQU iq4Low<>+0(SB), Y0
-	VPSHUFB Y1, Y0, Y0
-	VMOVDQU iq4High<>+0(SB), Y2
-	VPSHUFB Y1, Y2, Y2
-	VMOVDQU Y0, 448(AX)
-	VMOVDQU Y2, 480(AX)
+	VPSHUFB Y2, Y3, Y3
+	VMOVDQU Y1, 448(AX)
+	VMOVDQU Y3, 480(AX)
 	ADDQ    $0x00000200, AX
 	ADDQ    $0x00000080, R8
 	DECQ    R9

@@ -26,19 +26,40 @@ func shifted(v VecVirtual, n int) VecVirtual {
 	return s
 }
 
+// held are the constants that the kernel under construction keeps in registers.
+var held = map[string]VecVirtual{}
+
+// hold brings constants into registers for the kernel that begins here.
+func hold(constants ...Mem) {
+	clear(held)
+	for _, m := range constants {
+		r := YMM()
+		VMOVDQU(m, r)
+		held[m.Symbol.Name] = r
+	}
+}
+
+// constant is m, or the register that holds it.
+func constant(m Mem) Op {
+	if r, ok := held[m.Symbol.Name]; ok {
+		return r
+	}
+	return m
+}
+
 // bits loads a group, shifts it and keeps those bits of each byte that are in
 // mask.
 func bits(base Register, disp, shift int, mask byte) VecVirtual {
 	v := YMM()
-	if shift == 0 {
-		VMOVDQU(bytesOf(mask), v)
-		VPAND(at(base, disp), v, v)
+	if r, ok := bytesOf(mask).(VecVirtual); ok && shift == 0 {
+		VPAND(at(base, disp), r, v)
 		return v
 	}
 	VMOVDQU(at(base, disp), v)
-	if shift > 0 {
+	switch {
+	case shift > 0:
 		VPSLLD(Imm(uint64(shift)), v, v)
-	} else {
+	case shift < 0:
 		VPSRLD(Imm(uint64(-shift)), v, v)
 	}
 	VPAND(bytesOf(mask), v, v)
@@ -81,9 +102,15 @@ func minBytes(v VecVirtual, n Register, j int) {
 
 const none = 0x80 // a zero byte of VPSHUFB
 
-func bytesOf(v byte) Mem { return pattern(fmt.Sprintf("bytes%02x", v), func(int) byte { return v }) }
+func bytesOf(v byte) Op { return constant(bytesMem(v)) }
 
-func wordsOf(v byte) Mem {
+func bytesMem(v byte) Mem {
+	return pattern(fmt.Sprintf("bytes%02x", v), func(int) byte { return v })
+}
+
+func wordsOf(v byte) Op { return constant(wordsMem(v)) }
+
+func wordsMem(v byte) Mem {
 	return pattern(fmt.Sprintf("words%d", v), func(i int) byte { return v * byte(1-i%2) })
 }
 

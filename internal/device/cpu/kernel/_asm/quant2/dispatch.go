@@ -45,6 +45,19 @@ func dispatch(file string) error {
 		fmt.Fprintf(&b, "tensor.%s: {%q, %d, avx2Unpack%s},\n", t.name, t.class.name, t.planes(), t.name)
 		fmt.Fprintf(&decl, "//go:noescape\nfunc avx2Unpack%s%s\n\n", t.name, unpackSig)
 	}
+	b.WriteString("}\n\n// avx2Packs pack one panel of 8 or 16 rows.\nvar avx2Packs = map[int]map[tensor.DType]func" + packSig + "{\n")
+	for _, n := range []int{8, 16} {
+		fmt.Fprintf(&b, "%d: {\n", n)
+		for _, l := range layouts {
+			name := fmt.Sprintf("avx2Pack%sx%d", l.name, n)
+			fmt.Fprintf(&b, "tensor.%s: %s,\n", l.name, name)
+			if l.name == "Q4_0" {
+				fmt.Fprintf(&b, "tensor.IQ4_NL: %s,\n", name)
+			}
+			fmt.Fprintf(&decl, "//go:noescape\nfunc %s%s\n\n", name, packSig)
+		}
+		b.WriteString("},\n")
+	}
 	b.WriteString("}\n\n")
 	b.Write(decl.Bytes())
 	src, err := format.Source(b.Bytes())

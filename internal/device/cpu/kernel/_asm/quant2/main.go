@@ -24,7 +24,7 @@ import (
 )
 
 func main() {
-	part := flag.String("part", "", "which file to generate: dispatch, mat, unpack or the name of a hot type")
+	part := flag.String("part", "", "which file to generate: dispatch, mat, unpack, pack or the name of a hot type")
 	flag.Parse()
 	if *part == "dispatch" {
 		if err := dispatch(flag.Lookup("out").Value.String()); err != nil {
@@ -41,6 +41,8 @@ func main() {
 		for _, t := range types {
 			unpackKernel(t)
 		}
+	case "pack":
+		packKernels()
 	default:
 		t := typeNamed(*part)
 		if t == nil || !t.hot {

@@ -115,10 +115,16 @@ func (k *tile) emit() {
 			k.isum = append(k.isum, YMM())
 		}
 	}
+	var ones []Mem
+	if k.elems == 32 && k.cols*k.planes() <= 4 {
+		ones = []Mem{wordsMem(1)}
+	}
 	if k.t == nil {
+		hold(ones...)
 		k.p = load(argQ())
 		k.panel()
 	} else {
+		k.t.hold(ones...)
 		k.p = load(argPanels())
 		Label("panel")
 		k.panel()

@@ -63,6 +63,8 @@ type quantType struct {
 	hot   bool   // has kernels that work on packed panels
 	bytes int    // bytes per block and row
 
+	masks []byte // of all bytes, held by the kernels
+
 	// scales writes the sub-scales of the block at p to s, twice as words in a
 	// vector of 8 dwords each, and its minima to n, two as words in a dword.
 	// What a bias takes away goes to n without its help.
@@ -97,23 +99,23 @@ func typeNamed(name string) *quantType {
 }
 
 func typeQ4_0() *quantType {
-	return &quantType{class: class4, name: "Q4_0", hot: true, bytes: 18, loops: 1,
+	return &quantType{class: class4, name: "Q4_0", hot: true, masks: []byte{0x0f}, bytes: 18, loops: 1,
 		load: []loader{func(p, _, _ Register, put put) { nibblePairs(p, 2*rows, put) }},
 	}
 }
 
 func typeQ4_1() *quantType {
-	return &quantType{class: class4m, name: "Q4_1", bytes: 20, loops: 1,
+	return &quantType{class: class4m, name: "Q4_1", masks: []byte{0x0f}, bytes: 20, loops: 1,
 		load: []loader{func(p, _, _ Register, put put) { nibblePairs(p, 4*rows, put) }},
 	}
 }
 
 func typeQ5_0() *quantType {
-	return &quantType{class: class5, name: "Q5_0", bytes: 22, loops: 1, load: []loader{fiveBits(2 * rows)}}
+	return &quantType{class: class5, name: "Q5_0", masks: []byte{0x0f, 0x10}, bytes: 22, loops: 1, load: []loader{fiveBits(2 * rows)}}
 }
 
 func typeQ5_1() *quantType {
-	return &quantType{class: class5m, name: "Q5_1", bytes: 24, loops: 1, load: []loader{fiveBits(4 * rows)}}
+	return &quantType{class: class5m, name: "Q5_1", masks: []byte{0x0f, 0x10}, bytes: 24, loops: 1, load: []loader{fiveBits(4 * rows)}}
 }
 
 // fiveBits is for 32 fifth bits per row at high, then nibbles.
@@ -135,7 +137,7 @@ func fiveBits(high int) loader {
 }
 
 func typeQ8_0() *quantType {
-	return &quantType{class: class8, name: "Q8_0", hot: true, bytes: 34, loops: 1,
+	return &quantType{class: class8, name: "Q8_0", hot: true, masks: []byte{0x0f, 0x08}, bytes: 34, loops: 1,
 		load: []loader{func(p, _, _ Register, put put) {
 			for g := range 8 {
 				v, lo, hi := YMM(), YMM(), YMM()
@@ -151,13 +153,13 @@ func typeQ8_0() *quantType {
 }
 
 func typeIQ4NL() *quantType {
-	return &quantType{class: class8, name: "IQ4_NL", bytes: 18, loops: 1,
+	return &quantType{class: class8, name: "IQ4_NL", masks: []byte{0x0f}, bytes: 18, loops: 1,
 		load: []loader{func(p, _, _ Register, put put) { iq4(p, 2*rows, put) }},
 	}
 }
 
 func typeIQ4XS() *quantType {
-	return &quantType{class: classK8, name: "IQ4_XS", bytes: 136, loops: 8, start: 8 * rows, stride: 16 * rows,
+	return &quantType{class: classK8, name: "IQ4_XS", masks: []byte{0x0f}, bytes: 136, loops: 8, start: 8 * rows, stride: 16 * rows,
 		scales: func(p, s, _ Register) {
 			l, h := YMM(), YMM()
 			VMOVDQU(at(p, 4*rows), l)
@@ -191,7 +193,7 @@ func iq4(base Register, disp int, put put) {
 }
 
 func typeQ2K() *quantType {
-	t := &quantType{class: classK2m, name: "Q2_K", bytes: 84, loops: 2, start: 20 * rows, stride: 32 * rows,
+	t := &quantType{class: classK2m, name: "Q2_K", masks: []byte{0x03}, bytes: 84, loops: 2, start: 20 * rows, stride: 32 * rows,
 		scales: func(p, s, n Register) {
 			for i := range 4 {
 				v, hi := YMM(), YMM()
@@ -215,7 +217,7 @@ func typeQ2K() *quantType {
 }
 
 func typeQ3K() *quantType {
-	t := &quantType{class: classK3, name: "Q3_K", bytes: 110, loops: 1, start: 46 * rows, scales: scalesQ3K}
+	t := &quantType{class: classK3, name: "Q3_K", masks: []byte{0x03, 0x04}, bytes: 110, loops: 1, start: 46 * rows, scales: scalesQ3K}
 	for e := range 8 {
 		t.load = append(t.load, func(p, q, _ Register, put put) {
 			for g := range 8 {
@@ -265,14 +267,14 @@ func typeQ4K() *quantType {
 			}
 		}
 	}
-	return &quantType{class: classK4m, name: "Q4_K", hot: true, bytes: 144, loops: 4, start: 16 * rows, stride: 32 * rows,
+	return &quantType{class: classK4m, name: "Q4_K", hot: true, masks: []byte{0x0f}, bytes: 144, loops: 4, start: 16 * rows, stride: 32 * rows,
 		scales: scalesK4,
 		load:   []loader{half(0), half(-4)},
 	}
 }
 
 func typeQ5K() *quantType {
-	t := &quantType{class: classK5m, name: "Q5_K", bytes: 176, loops: 1, start: 48 * rows, scales: scalesK4}
+	t := &quantType{class: classK5m, name: "Q5_K", masks: []byte{0x0f, 0x10}, bytes: 176, loops: 1, start: 48 * rows, scales: scalesK4}
 	for e := range 8 {
 		t.load = append(t.load, func(p, q, _ Register, put put) {
 			for g := range 8 {
@@ -286,7 +288,7 @@ func typeQ5K() *quantType {
 }
 
 func typeQ6K() *quantType {
-	t := &quantType{class: classK6, name: "Q6_K", hot: true, bytes: 210, loops: 2, start: 82 * rows, stride: 64 * rows,
+	t := &quantType{class: classK6, name: "Q6_K", hot: true, masks: []byte{0x0f, 0x30}, bytes: 210, loops: 2, start: 82 * rows, stride: 64 * rows,
 		highStart: 18 * rows, highStride: 32 * rows,
 		scales: func(p, s, _ Register) {
 			for i := range 4 {

@@ -24,6 +24,8 @@ func unpackKernel(t *quantType) {
 	p := Load(Param("panel"), GP64())
 	nb := Load(Param("nb"), GP64())
 
+	t.hold()
+
 	Label("block")
 	f := YMM()
 	VCVTPH2PS(at(p, 0), f)
@@ -69,6 +71,14 @@ func unpackKernel(t *quantType) {
 	JNZ(LabelRef("block"))
 	VZEROUPPER()
 	RET()
+}
+
+// hold keeps the type's masks in registers, and what else a kernel wants.
+func (t *quantType) hold(others ...Mem) {
+	for _, m := range t.masks {
+		others = append(others, bytesMem(m))
+	}
+	hold(others...)
 }
 
 func (t *quantType) advance(q, high Register) {

@@ -189,7 +189,7 @@ func readInfo(c *cursor, i int) (t info, err error) {
 	}
 	hi, lo := bits.Mul64(elems/uint64(t.typ.BlockElems()), uint64(t.typ.BlockBytes()))
 	if hi != 0 || lo > math.MaxInt64 {
-		return t, c.malformed(t.field(), elems, "the tensor's bytes cannot be counted")
+		return t, c.malformed(t.field()+": elements", elems, "the tensor's bytes cannot be counted")
 	}
 	t.size = lo
 	t.offset, err = c.u64(t.field() + ": offset")

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // File is one file of a case.
@@ -65,4 +66,9 @@ func (f *File) write(dir string) error {
 // one is a case's single file.
 func one(name string, data []byte) func() []File {
 	return func() []File { return []File{{Name: name, Data: data}} }
+}
+
+// All lists the cases of all formats.
+func All() []Case {
+	return slices.Concat(GGUF(), Pth())
 }

@@ -46,6 +46,7 @@ func Refuse(t *testing.T, c *Case, open func(path string) error) {
 	if len(text) > 1000 {
 		t.Errorf("the refusal has %d bytes: %.200s…", len(text), text)
 	}
+	t.Logf("%v, %d KiB: %s", took, growth>>10, text)
 	if took > MaxTime {
 		t.Errorf("the refusal took %v", took)
 	}

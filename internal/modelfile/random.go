@@ -2,7 +2,6 @@ package modelfile
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"hash/fnv"
 	"math"
@@ -31,16 +30,12 @@ const initStd = 0.02
 // Init writes a model with random weights: a GGUF file if out ends in .gguf, else
 // a Hugging Face directory.
 func Init(ctx context.Context, cfg llama.Config, out string, opt InitOptions) (*Report, error) {
-	typ := opt.Type
-	opt.Type = "" // the conversion encodes, once
+	opt.Type = orF32(opt.Type)
 	m, err := Random(cfg, opt)
 	if err != nil {
 		return nil, err
 	}
-	if typ == "" {
-		typ = "f32"
-	}
-	return Convert(ctx, m, out, ConvertOptions{Type: typ, Overwrite: opt.Overwrite, Workers: opt.Workers, Progress: opt.Progress})
+	return Convert(ctx, m, out, ConvertOptions{Type: opt.Type, Overwrite: opt.Overwrite, Workers: opt.Workers, Progress: opt.Progress})
 }
 
 // Random returns a model with random weights that are made as they are read. One
@@ -93,7 +88,9 @@ func orF32(typ string) string {
 	return typ
 }
 
-// randomSource makes normally distributed rows, or ones where std is 0.
+// randomSource makes normally distributed rows, or ones where std is 0. Blocks
+// whose encoders search for the best scales, which takes half an hour for 7B, are
+// made directly (randomBlocks).
 type randomSource struct {
 	name       string
 	typ        tensor.DType
@@ -109,24 +106,30 @@ func (s *randomSource) Mapped() []byte      { return nil }
 func (s *randomSource) Release(int, int)    {}
 
 func (s *randomSource) ReadRows(dst []byte, row, n int) error {
-	x := make([]float32, s.cols)
 	size := s.typ.RowBytes(s.cols)
+	if searched[s.typ] != nil {
+		for i := range n {
+			randomBlocks(dst[i*size:(i+1)*size], s.typ, s.rng(row+i), s.std)
+		}
+		return nil
+	}
+	x := make([]float32, s.cols)
 	for i := range n {
 		s.fill(x, row+i)
-		b := dst[i*size : (i+1)*size]
-		if s.typ == tensor.F32 {
-			for j, v := range x {
-				binary.LittleEndian.PutUint32(b[4*j:], math.Float32bits(v))
-			}
-		} else if err := quant.Quantize(s.typ, b, x, s.cols, nil); err != nil {
+		if err := quant.Quantize(s.typ, dst[i*size:(i+1)*size], x, s.cols, nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// fill makes one row. Every row has a generator of its own, so that rows can be
-// made in any order and on any worker.
+// rng returns the generator of one row. Every row has its own, so that rows can
+// be made in any order and on any worker.
+func (s *randomSource) rng(row int) *rand.Rand {
+	return rand.New(rand.NewPCG(s.seed, scramble(s.key+uint64(row))))
+}
+
+// fill makes one row.
 func (s *randomSource) fill(x []float32, row int) {
 	if s.std == 0 {
 		for i := range x {
@@ -134,7 +137,7 @@ func (s *randomSource) fill(x []float32, row int) {
 		}
 		return
 	}
-	rng := rand.New(rand.NewPCG(s.seed, scramble(s.key+uint64(row))))
+	rng := s.rng(row)
 	for i := range x {
 		x[i] = float32(rng.NormFloat64() * s.std)
 	}

@@ -106,7 +106,7 @@ func openGGUF(m *Model, opt OpenOptions) error {
 		return err
 	}
 	if ok {
-		if err := m.setTemplate(text, m.Path, m.Path+": "+keyTemplate); err != nil {
+		if err := m.setTemplate(text, m.Path, keyTemplate, m.Path+": "+keyTemplate); err != nil {
 			return err
 		}
 	}

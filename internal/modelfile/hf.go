@@ -73,7 +73,7 @@ func (m *Model) readTemplate(dir string) error {
 	path := filepath.Join(dir, "chat_template.jinja")
 	text, err := readFile(path, maxJSON)
 	if err == nil {
-		return m.setTemplate(string(text), path, path)
+		return m.setTemplate(string(text), path, "chat template", path)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -84,7 +84,7 @@ func (m *Model) readTemplate(dir string) error {
 		return err
 	}
 	if s, _, err := o.str("chat_template"); err == nil {
-		return m.setTemplate(s, path, path+": chat_template")
+		return m.setTemplate(s, path, "chat_template", path+": chat_template")
 	}
 	type named struct{ Name, Template string }
 	many, _, err := decode[[]named](o, "chat_template", "a template or a list of named ones")
@@ -97,7 +97,7 @@ func (m *Model) readTemplate(dir string) error {
 			others = append(others, ferr.Quote(t.Name))
 			continue
 		}
-		if err := m.setTemplate(t.Template, path, path+": chat_template (default)"); err != nil {
+		if err := m.setTemplate(t.Template, path, "chat_template", path+": chat_template (default)"); err != nil {
 			return err
 		}
 	}
@@ -109,9 +109,9 @@ func (m *Model) readTemplate(dir string) error {
 
 // setTemplate keeps a template's text, whatever it says, unless no template can
 // look like that.
-func (m *Model) setTemplate(text, file, from string) error {
+func (m *Model) setTemplate(text, file, field, from string) error {
 	if err := chat.Check(text); err != nil {
-		return ferr.New(ferr.Malformed, file, "chat_template", nil, "%s", strings.TrimPrefix(err.Error(), "chat: "))
+		return ferr.New(ferr.Malformed, file, field, nil, "%s", strings.TrimPrefix(err.Error(), "chat: "))
 	}
 	if strings.TrimSpace(text) != "" {
 		m.Template, m.TemplateFrom = text, from

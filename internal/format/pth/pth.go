@@ -19,10 +19,10 @@ import (
 // Limits on what a file may claim, as the other formats have them.
 const (
 	maxTensorName = 256
-	maxTensors    = 1 << 15
+	maxTensors    = 1 << 14
 	maxDims       = 8
 	maxDepth      = 32 // of nested containers
-	maxVisits     = 1 << 20
+	maxVisits     = 1 << 17
 )
 
 // File is an open checkpoint: a dict of names to tensors, as Meta's

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -162,6 +163,69 @@ func TestRefusedFilesOfPyTorch(t *testing.T) {
 		}
 		if !errors.Is(err, ferr.ErrUnsupported) || !strings.HasPrefix(err.Error(), path+": "+want) {
 			t.Errorf("%s:\n got %v\nwant %s…", name, err, want)
+		}
+	}
+}
+
+// TestBig reads a file of more than 4 GiB as PyTorch wrote it. It is mostly
+// zeros, which take no place on the disk.
+func TestBig(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("files have no holes unless asked for")
+	}
+	text, err := os.ReadFile("testdata/big.sparse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var parts struct {
+		Size       int64
+		Head, Tail string
+	}
+	if err := json.Unmarshal(text, &parts); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "big.pth")
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for _, p := range []struct {
+		hex     string
+		fromEnd bool
+	}{{parts.Head, false}, {parts.Tail, true}} {
+		data, err := hex.DecodeString(p.hex)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := int64(0)
+		if p.fromEnd {
+			at = parts.Size - int64(len(data))
+		}
+		if _, err := file.WriteAt(data, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	big, small := f.Lookup("big"), f.Lookup("small")
+	if want := []int{1<<20 + 1<<11, 1024}; !slices.Equal(big.Dims, want) || big.Size() <= 1<<32 {
+		t.Fatalf("big is %v, %d bytes; want %v", big.Dims, big.Size(), want)
+	}
+	row := make([]byte, 4096)
+	if err := big.ReadRows(row, big.Dims[0]-1, 1); err != nil {
+		t.Fatal(err)
+	}
+	if end := "\x00\x00\x00\x00\x00\x00\x80\x3f\x00\x00\x00\x40\x00\x00\x40\x40"; string(row[4096-16:]) != end {
+		t.Errorf("the last elements are %x, want %x", row[4096-16:], end)
+	}
+	checkRows(t, small, []byte("\x00\x00\x00\x00\x00\x00\x80\x3f\x00\x00\x00\x40\x00\x00\x40\x40"))
+	if os.Getenv("CRIA_LONG") != "" { // reads all of it
+		if err := f.Verify(); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -1,14 +1,17 @@
 """Writes the checkpoints of this directory and what PyTorch finds in them.
 
     pip install torch==2.15.0 numpy
-    python gen.py
+    python gen.py          all but big.sparse
+    python gen.py big      big.sparse, by way of a file of 4.3 GB
 
 Each NAME.pth has a NAME.json: name, type, shape and row-major bytes of every
-tensor, in the file's order. Files that Cria refuses have none.
+tensor, in the file's order. Files that Cria refuses have none. big.sparse is
+the size of a file and what it begins and ends with; between them are zeros.
 """
 
 import json
 import os
+import sys
 
 import torch
 from torch.utils.serialization import config
@@ -127,6 +130,26 @@ def nested():
         "note": "größer",
     }
 
+
+def big():
+    """More than 4 GiB: sizes and offsets that need zip64 fields."""
+    w = torch.zeros((1 << 30) + (1 << 21))
+    w[-3:] = torch.tensor([1.0, 2.0, 3.0])
+    path = os.path.join(here, "big.pth")
+    torch.save({"big": w.reshape(-1, 1024), "small": torch.arange(4.0)}, path)
+    size, edge = os.path.getsize(path), 2048
+    with open(path, "rb") as f:
+        head = f.read(edge)
+        f.seek(size - edge)
+        tail = f.read()
+    os.remove(path)
+    with open(os.path.join(here, "big.sparse"), "w") as f:
+        f.write(json.dumps({"size": size, "head": head.rstrip(b"\0").hex(), "tail": tail.lstrip(b"\0").hex()}) + "\n")
+
+
+if sys.argv[1:] == ["big"]:
+    big()
+    sys.exit()
 
 save("meta", meta())
 save("module", Module().state_dict())

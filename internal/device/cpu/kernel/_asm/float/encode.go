@@ -10,7 +10,7 @@ import (
 
 // Instructions that neither avo nor Go's assembler knows (AVX512-BF16), with
 // fixed registers: the allocator cannot see them. Each encoding that is
-// emitted is checked against GNU binutils; see testdata/encodings.
+// emitted is checked against GNU binutils; see testdata/avx512/gen.sh.
 
 // vdpbf16ps is VDPBF16PS zmm[dst], zmm[a], zmm[b]: EVEX.512.F3.0F38.W0 52 /r.
 func vdpbf16ps(b, a, dst int) {

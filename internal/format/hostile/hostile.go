@@ -70,5 +70,5 @@ func one(name string, data []byte) func() []File {
 
 // All lists the cases of all formats.
 func All() []Case {
-	return slices.Concat(GGUF(), Pth())
+	return slices.Concat(GGUF(), PTH())
 }

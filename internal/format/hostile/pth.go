@@ -179,15 +179,12 @@ func pthEntries(pickle string, more ...zipEntry) []zipEntry {
 	}, more...)
 }
 
-// GoodPth is a valid checkpoint of one tensor, for files cut from it and for the
+// ValidPTH is a valid checkpoint of one tensor, for files cut from it and for the
 // seeds of fuzz targets.
-func GoodPth() []byte { return zip(zipEnd{}, pthEntries(pModel(goodTensor()))...) }
+func ValidPTH() []byte { return zip(zipEnd{}, pthEntries(pModel(goodTensor()))...) }
 
-// GoodPickle is its pickle.
-func GoodPickle() []byte { return []byte(pModel(goodTensor())) }
-
-// Pth lists bad PyTorch checkpoints.
-func Pth() []Case {
+// PTH lists bad PyTorch checkpoints.
+func PTH() []Case {
 	var all []Case
 	all = append(all, pthCode()...)
 	all = append(all, pthTensors()...)

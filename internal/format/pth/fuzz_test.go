@@ -33,7 +33,7 @@ func seeds(f *testing.F, add func(path string)) {
 		f.Fatal(err)
 	}
 	dir := f.TempDir()
-	for _, c := range hostile.Pth() {
+	for _, c := range hostile.PTH() {
 		path, err := c.Write(filepath.Join(dir, c.Name))
 		if err != nil {
 			f.Fatal(err)
@@ -88,7 +88,7 @@ func FuzzPickle(f *testing.F) {
 		}
 	})
 	path := filepath.Join(f.TempDir(), "m.pth")
-	if err := os.WriteFile(path, hostile.GoodPth(), 0o666); err != nil {
+	if err := os.WriteFile(path, hostile.ValidPTH(), 0o666); err != nil {
 		f.Fatal(err)
 	}
 	region, err := mmap.Open(path)

@@ -20,7 +20,7 @@ func refused(path string) error {
 }
 
 func TestHostile(t *testing.T) {
-	for _, c := range hostile.Pth() {
+	for _, c := range hostile.PTH() {
 		t.Run(c.Name, func(t *testing.T) {
 			hostile.Refuse(t, &c, func(path string) error {
 				err := refused(path)
@@ -39,7 +39,7 @@ func TestHostile(t *testing.T) {
 // TestDamaged cuts a valid file at every byte and changes every byte of it.
 func TestDamaged(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "m.pth")
-	good := hostile.GoodPth()
+	good := hostile.ValidPTH()
 	if err := os.WriteFile(path, good, 0o666); err != nil {
 		t.Fatal(err)
 	}

@@ -223,7 +223,7 @@ func TestBig(t *testing.T) {
 		t.Errorf("the last elements are %x, want %x", row[4096-16:], end)
 	}
 	checkRows(t, small, []byte("\x00\x00\x00\x00\x00\x00\x80\x3f\x00\x00\x00\x40\x00\x00\x40\x40"))
-	if os.Getenv("CRIA_LONG") != "" { // reads all of it
+	if os.Getenv("CRIA_LONG") == "1" { // reads all of it
 		if err := f.Verify(); err != nil {
 			t.Error(err)
 		}

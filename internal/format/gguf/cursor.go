@@ -19,6 +19,15 @@ type cursor struct {
 	elements int // of arrays, so far
 }
 
+// A field is named by its path, given to the cursor's methods in two pieces that
+// are joined only for an error: files have many fields and few errors.
+func join(field, sub string) string {
+	if sub == "" {
+		return field
+	}
+	return field + ": " + sub
+}
+
 func (c *cursor) left() int { return len(c.data) - c.at }
 
 func (c *cursor) malformed(field string, value any, problem string, args ...any) *ferr.Error {
@@ -26,25 +35,25 @@ func (c *cursor) malformed(field string, value any, problem string, args ...any)
 }
 
 // take returns the next n bytes.
-func (c *cursor) take(n int, field string) ([]byte, error) {
+func (c *cursor) take(n int, field, sub string) ([]byte, error) {
 	if c.left() < n {
-		return nil, ferr.New(ferr.Malformed, c.file, field, nil, "needs %d bytes at offset %d, where %d are left", n, c.at, c.left()).WithHint(hintDamaged)
+		return nil, ferr.New(ferr.Malformed, c.file, join(field, sub), nil, "needs %d bytes at offset %d, where %d are left", n, c.at, c.left()).WithHint(hintDamaged)
 	}
 	b := c.data[c.at : c.at+n]
 	c.at += n
 	return b, nil
 }
 
-func (c *cursor) u32(field string) (uint32, error) {
-	b, err := c.take(4, field)
+func (c *cursor) u32(field, sub string) (uint32, error) {
+	b, err := c.take(4, field, sub)
 	if err != nil {
 		return 0, err
 	}
 	return binary.LittleEndian.Uint32(b), nil
 }
 
-func (c *cursor) u64(field string) (uint64, error) {
-	b, err := c.take(8, field)
+func (c *cursor) u64(field, sub string) (uint64, error) {
+	b, err := c.take(8, field, sub)
 	if err != nil {
 		return 0, err
 	}
@@ -52,27 +61,27 @@ func (c *cursor) u64(field string) (uint64, error) {
 }
 
 // count reads a number of things of at least size bytes each.
-func (c *cursor) count(field string, size, most int) (int, error) {
-	n, err := c.u64(field)
+func (c *cursor) count(field, sub string, size, most int) (int, error) {
+	n, err := c.u64(field, sub)
 	if err != nil {
 		return 0, err
 	}
 	if n > uint64(c.left()/size) {
-		return 0, ferr.New(ferr.Malformed, c.file, field, n, "the %d bytes that are left hold %d at most", c.left(), c.left()/size).WithHint(hintDamaged)
+		return 0, ferr.New(ferr.Malformed, c.file, join(field, sub), n, "the %d bytes that are left hold %d at most", c.left(), c.left()/size).WithHint(hintDamaged)
 	}
 	if n > uint64(most) {
-		return 0, c.malformed(field, n, "at most %d are allowed", most)
+		return 0, c.malformed(join(field, sub), n, "at most %d are allowed", most)
 	}
 	return int(n), nil
 }
 
 // str reads a string of at most so many bytes.
 func (c *cursor) str(field string, most int) ([]byte, error) {
-	n, err := c.count(field+": length", 1, most)
+	n, err := c.count(field, "length", 1, most)
 	if err != nil {
 		return nil, err
 	}
-	return c.take(n, field)
+	return c.take(n, field, "")
 }
 
 // name reads a key or a tensor's name: these are printed, so control characters
@@ -98,13 +107,13 @@ func (c *cursor) name(field string, most int) (string, error) {
 }
 
 // valueType reads the type of a metadata value.
-func (c *cursor) valueType(field string) (valueType, error) {
-	t, err := c.u32(field + ": type")
+func (c *cursor) valueType(field, sub string) (valueType, error) {
+	t, err := c.u32(field, sub)
 	if err != nil {
 		return 0, err
 	}
 	if t >= uint32(numValueTypes) {
-		return 0, c.malformed(field+": type", t, "types 0 to %d are known", numValueTypes-1)
+		return 0, c.malformed(join(field, sub), t, "types 0 to %d are known", numValueTypes-1)
 	}
 	return valueType(t), nil
 }
@@ -118,7 +127,7 @@ func (c *cursor) value(field string, t valueType) (any, error) {
 		b, err := c.str(field, maxStringBytes)
 		return string(b), err
 	}
-	b, err := c.take(valueTypes[t].size, field)
+	b, err := c.take(valueTypes[t].size, field, "")
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +173,7 @@ func (c *cursor) array(field string, depth int) (any, error) {
 	if depth > maxDepth {
 		return nil, c.malformed(field, nil, "arrays are nested more than %d deep", maxDepth)
 	}
-	t, err := c.valueType(field + ": elements")
+	t, err := c.valueType(field, "elements: type")
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +184,7 @@ func (c *cursor) array(field string, depth int) (any, error) {
 	case typeArray:
 		size = minArrayBytes
 	}
-	n, err := c.count(field+": length", size, maxElements)
+	n, err := c.count(field, "length", size, maxElements)
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +205,7 @@ func (c *cursor) array(field string, depth int) (any, error) {
 		}
 		return nested, nil
 	}
-	b, err := c.take(n*size, field)
+	b, err := c.take(n*size, field, "")
 	if err != nil {
 		return nil, err
 	}

@@ -29,11 +29,11 @@ func parse(m *mmap.File) (*part, error) {
 	if err := p.checkMagic(c); err != nil {
 		return nil, err
 	}
-	nTensors, err := c.u64("tensor count")
+	nTensors, err := c.u64("tensor count", "")
 	if err != nil {
 		return nil, err
 	}
-	nKeys, err := c.count("key count", minKVBytes, maxKeys)
+	nKeys, err := c.count("key count", "", minKVBytes, maxKeys)
 	if err != nil {
 		return nil, err
 	}
@@ -65,14 +65,14 @@ func parse(m *mmap.File) (*part, error) {
 }
 
 func (p *part) checkMagic(c *cursor) error {
-	b, err := c.take(4, "magic")
+	b, err := c.take(4, "magic", "")
 	if err != nil {
 		return err
 	}
 	if string(b) != magic {
 		return ferr.New(ferr.Malformed, c.file, "magic", string(b), "a GGUF file begins with %q", magic).WithHint("name the file by its format, or convert it")
 	}
-	if p.version, err = c.u32("version"); err != nil {
+	if p.version, err = c.u32("version", ""); err != nil {
 		return err
 	}
 	switch v := p.version; {
@@ -101,7 +101,7 @@ func (p *part) readKV(c *cursor, i int) error {
 	if _, twice := p.index[key]; twice {
 		return c.malformed(field, nil, "the key stands twice in the file")
 	}
-	t, err := c.valueType(field)
+	t, err := c.valueType(field, "type")
 	if err != nil {
 		return err
 	}
@@ -144,55 +144,58 @@ type info struct {
 	offset uint64
 }
 
+// dimensions counts as the file does, from the innermost one.
+var dimensions = [maxDims]string{"dimension 0", "dimension 1", "dimension 2", "dimension 3"}
+
 func (t *info) field() string { return "tensor " + t.name }
 
 func readInfo(c *cursor, i int) (t info, err error) {
 	if t.name, err = c.name(fmt.Sprintf("tensor %d: name", i), maxNameBytes); err != nil {
 		return t, err
 	}
-	n, err := c.u32(t.field() + ": n_dims")
+	field := t.field()
+	n, err := c.u32(field, "n_dims")
 	if err != nil {
 		return t, err
 	}
 	if n < 1 || n > maxDims {
-		return t, c.malformed(t.field()+": n_dims", n, "1 to %d are allowed", maxDims)
+		return t, c.malformed(join(field, "n_dims"), n, "1 to %d are allowed", maxDims)
 	}
 	t.dims = make([]int, n)
 	elems := uint64(1)
 	for d := range int(n) {
-		field := fmt.Sprintf("%s: dimension %d", t.field(), d)
-		v, err := c.u64(field)
+		v, err := c.u64(field, dimensions[d])
 		if err != nil {
 			return t, err
 		}
 		hi, lo := bits.Mul64(elems, v)
 		if v == 0 || v > math.MaxInt64 || hi != 0 || lo > math.MaxInt64 {
-			return t, c.malformed(field, v, "the tensor's elements cannot be counted")
+			return t, c.malformed(join(field, dimensions[d]), v, "the tensor's elements cannot be counted")
 		}
 		elems = lo
 		t.dims[int(n)-1-d] = int(v)
 	}
-	number, err := c.u32(t.field() + ": type")
+	number, err := c.u32(field, "type")
 	if err != nil {
 		return t, err
 	}
 	var known bool
 	if t.typ, known = tensorTypes[number]; !known {
 		if name, ok := otherTensorTypes[number]; ok {
-			return t, ferr.New(ferr.Unsupported, c.file, t.field(), nil, "its type is %s", name).WithHint("use a file of another type: " + weightTypes())
+			return t, ferr.New(ferr.Unsupported, c.file, field, nil, "its type is %s", name).WithHint("use a file of another type: " + weightTypes())
 		}
-		return t, c.malformed(t.field()+": type", number, "no such type is known").WithHint("the file is damaged or newer than this program")
+		return t, c.malformed(join(field, "type"), number, "no such type is known").WithHint("the file is damaged or newer than this program")
 	}
 	row := uint64(t.dims[n-1])
 	if row%uint64(t.typ.BlockElems()) != 0 {
-		return t, c.malformed(t.field()+": dimension 0", row, "rows of %s are multiples of %d", t.typ, t.typ.BlockElems())
+		return t, c.malformed(join(field, dimensions[0]), row, "rows of %s are multiples of %d", t.typ, t.typ.BlockElems())
 	}
 	hi, lo := bits.Mul64(elems/uint64(t.typ.BlockElems()), uint64(t.typ.BlockBytes()))
 	if hi != 0 || lo > math.MaxInt64 {
-		return t, c.malformed(t.field()+": elements", elems, "the tensor's bytes cannot be counted")
+		return t, c.malformed(join(field, "elements"), elems, "the tensor's bytes cannot be counted")
 	}
 	t.size = lo
-	t.offset, err = c.u64(t.field() + ": offset")
+	t.offset, err = c.u64(field, "offset")
 	return t, err
 }
 
@@ -225,7 +228,8 @@ func (p *part) place(c *cursor, m *mmap.File, infos []info) error {
 			return c.malformed(t.field()+": offset", t.offset, "the tensor has %d bytes, the data section %d", t.size, len(data)).WithHint(hintDamaged)
 		}
 	}
-	sorted := slices.SortedFunc(slices.Values(infos), func(a, b info) int { return cmp.Compare(a.offset, b.offset) })
+	sorted := slices.Clone(infos)
+	slices.SortFunc(sorted, func(a, b info) int { return cmp.Compare(a.offset, b.offset) })
 	for i := 1; i < len(sorted); i++ {
 		a, b := &sorted[i-1], &sorted[i]
 		if a.offset+a.size > b.offset {

@@ -3,6 +3,7 @@ package hostile
 import (
 	"bufio"
 	"bytes"
+	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -28,12 +29,19 @@ func Refuse(t *testing.T, c *Case, open func(path string) error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var took time.Duration
-	growth := rssGrowth(func() {
+	took := time.Duration(math.MaxInt64)
+	timed := func() {
 		begin := time.Now()
 		err = open(path)
-		took = time.Since(begin)
-	})
+		took = min(took, time.Since(begin))
+	}
+	growth := rssGrowth(timed)
+	for range 4 { // a busy machine is given more chances
+		if err == nil || took <= MaxTime {
+			break
+		}
+		timed()
+	}
 	if err == nil {
 		t.Fatalf("%s was accepted", c.Name)
 	}

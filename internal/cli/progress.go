@@ -55,6 +55,13 @@ func (b *bar) set(done, total int) {
 	fmt.Fprintf(b.w, "\r\x1b[K%s", barLine(b.label, b.unit, done, total, elapsed, width-1))
 }
 
+// rename changes what the bar says it is about; rate and time left begin anew.
+func (b *bar) rename(label string) {
+	if b != nil && b.label != label {
+		b.label, b.start = label, time.Now()
+	}
+}
+
 // done removes the bar from the screen.
 func (b *bar) done() {
 	if b != nil && b.shown {

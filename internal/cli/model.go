@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/cria-llm/cria"
+)
+
+// modelEnv names the environment variable that --model falls back to.
+const modelEnv = "CRIA_MODEL"
+
+// modelConfig says which model a command loads and how.
+type modelConfig struct {
+	Path    string
+	Options cria.Options
+}
+
+// modelFlags binds --model and what belongs to it.
+func modelFlags(fs *pflag.FlagSet, c *modelConfig) {
+	fs.StringVarP(&c.Path, "model", "m", "", "model: GGUF file, Hugging Face or Meta directory, llama2.c file (default: $"+modelEnv+")")
+	fs.StringVar(&c.Options.Tokenizer, "tokenizer", "", "tokenizer file, or a model that has one, where the model has none beside it")
+	deviceFlags(fs, c)
+}
+
+// deviceFlags binds what says how a model computes.
+func deviceFlags(fs *pflag.FlagSet, c *modelConfig) {
+	fs.IntVarP(&c.Options.Context, "ctx", "c", 0, "tokens of prompt and answer together (default: what the model was trained for)")
+	fs.BoolVar(&c.Options.ExtendContext, "extend-context", false, "allow a --ctx beyond what the model was trained for")
+	fs.StringVar(&c.Options.CacheType, "cache-type", "f16", "element type of the KV cache: f16, f32 or q8_0")
+	fs.IntVar(&c.Options.Threads, "threads", 0, "cores to use (default: all that this process may)")
+}
+
+// path returns the model's path, from the environment where no flag gives it.
+func (c *modelConfig) path() (string, error) {
+	if c.Path == "" {
+		c.Path = os.Getenv(modelEnv)
+	}
+	if c.Path == "" {
+		return "", usagef("no model: name one with -m MODEL or the environment variable %s, for example -m llama-2-7b-chat.Q4_K_M.gguf; `cria init --shape 15m -o m.gguf` makes one with random weights", modelEnv)
+	}
+	return c.Path, nil
+}
+
+// load loads the model with a progress bar. The time it took is returned too.
+func (c *modelConfig) load(cmd *cobra.Command) (*cria.Model, time.Duration, error) {
+	path, err := c.path()
+	if err != nil {
+		return nil, 0, err
+	}
+	b := newBar(cmd, "loading", "tensors")
+	c.Options.Progress = b.set
+	start := time.Now()
+	m, err := cria.Load(path, &c.Options)
+	b.done()
+	var long *cria.ContextTooLongError
+	if errors.As(err, &long) {
+		err = &UsageError{err}
+	}
+	took := time.Since(start)
+	if err == nil && m.Info().Streamed {
+		note(cmd, "cria: the model is larger than the memory that is free: its weights are read from the file for every token, which is slow")
+	}
+	return m, took, err
+}

@@ -45,7 +45,6 @@ type Device struct {
 	arenas map[*arena.Arena]struct{}
 
 	act32, act256 kernel.Act // quantised activations of the current product
-	actMem        []*arena.Arena
 	scratch       []workerScratch
 
 	// Reused descriptions of the running op, so that no op allocates.
@@ -133,8 +132,7 @@ func (d *Device) Begin() { d.pool.Begin() }
 // file that could not be read.
 func (d *Device) End() error {
 	err := d.pool.End()
-	var fault *par.Fault
-	if errors.As(err, &fault) {
+	if fault, ok := errors.AsType[*par.Fault](err); ok {
 		if named := mmap.FaultAt(fault.Address); named != nil {
 			return fmt.Errorf("cpu: %w (was the file cut or replaced while in use, or is the disk failing?)", named)
 		}

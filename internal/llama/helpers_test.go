@@ -1,7 +1,9 @@
 package llama_test
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -48,35 +50,82 @@ func randomModel(t testing.TB, c llama.Config, dt tensor.DType, seed uint64) mem
 	rng := rand.New(rand.NewPCG(seed, 1))
 	m := memModel{}
 	add := func(name string, dt tensor.DType, rows, cols int, mean, std float64) {
-		x := make([]float32, rows*cols)
-		for i := range x {
-			x[i] = float32(mean + std*rng.NormFloat64())
-		}
 		b := make([]byte, rows*dt.RowBytes(cols))
-		if err := quant.Quantize(dt, b, x, cols, nil); err != nil {
-			t.Fatal(err)
+		if dt.IsQuant() {
+			randomBlocks(rng, dt, b, std)
+		} else {
+			x := make([]float32, rows*cols)
+			for i := range x {
+				x[i] = float32(mean + std*rng.NormFloat64())
+			}
+			if err := quant.Quantize(dt, b, x, cols, nil); err != nil {
+				t.Fatal(err)
+			}
 		}
 		m[name] = &memSource{name, dt, rows, cols, b}
 	}
+	// Products of normed rows spread by 1.4, so that the attention is neither
+	// flat nor a choice of one key, where each rounding would count.
+	matrix := func(name string, rows, cols int) { add(name, dt, rows, cols, 0, 1.4/math.Sqrt(float64(cols))) }
 	q, kv := c.NHeads*c.HeadDim, c.NKVHeads*c.HeadDim
 	add("token_embd.weight", dt, c.VocabSize, c.Dim, 0, 1)
 	for i := range c.NLayers {
 		p := fmt.Sprintf("blk.%d.", i)
 		add(p+"attn_norm.weight", tensor.F32, 1, c.Dim, 1, 0.1)
 		add(p+"ffn_norm.weight", tensor.F32, 1, c.Dim, 1, 0.1)
-		add(p+"attn_q.weight", dt, q, c.Dim, 0, 0.15)
-		add(p+"attn_k.weight", dt, kv, c.Dim, 0, 0.15)
-		add(p+"attn_v.weight", dt, kv, c.Dim, 0, 0.15)
-		add(p+"attn_output.weight", dt, c.Dim, q, 0, 0.15)
-		add(p+"ffn_gate.weight", dt, c.HiddenDim, c.Dim, 0, 0.15)
-		add(p+"ffn_up.weight", dt, c.HiddenDim, c.Dim, 0, 0.15)
-		add(p+"ffn_down.weight", dt, c.Dim, c.HiddenDim, 0, 0.1)
+		matrix(p+"attn_q.weight", q, c.Dim)
+		matrix(p+"attn_k.weight", kv, c.Dim)
+		matrix(p+"attn_v.weight", kv, c.Dim)
+		matrix(p+"attn_output.weight", c.Dim, q)
+		matrix(p+"ffn_gate.weight", c.HiddenDim, c.Dim)
+		matrix(p+"ffn_up.weight", c.HiddenDim, c.Dim)
+		matrix(p+"ffn_down.weight", c.Dim, c.HiddenDim)
 	}
 	add("output_norm.weight", tensor.F32, 1, c.Dim, 1, 0.1)
 	if !c.TiedEmbeddings {
-		add("output.weight", dt, c.VocabSize, c.Dim, 0, 0.2)
+		matrix("output.weight", c.VocabSize, c.Dim)
 	}
 	return m
+}
+
+// blockScales are the offsets of a block's f16 scales. A minimum is the given
+// multiple of the scale, so that the values' mean is about 0.
+var blockScales = map[tensor.DType][]struct {
+	at    int
+	times float32
+}{
+	tensor.Q4_0: {{0, 1}}, tensor.Q4_1: {{0, 1}, {2, -7.5}}, tensor.Q5_0: {{0, 1}}, tensor.Q5_1: {{0, 1}, {2, -15.5}},
+	tensor.Q8_0: {{0, 1}}, tensor.IQ4_NL: {{0, 1}},
+	tensor.Q2_K: {{80, 1}, {82, 1.5}}, tensor.Q3_K: {{108, 1}}, tensor.Q4_K: {{0, 1}, {2, 7.5}}, tensor.Q5_K: {{0, 1}, {2, 15.5}},
+	tensor.Q6_K: {{208, 1}}, tensor.IQ4_XS: {{0, 1}},
+}
+
+// randomBlocks fills b with blocks of random bits whose values have the given
+// deviation: every quant and every sub-scale of a type occurs.
+func randomBlocks(rng *rand.Rand, dt tensor.DType, b []byte, std float64) {
+	for i := range b {
+		b[i] = byte(rng.Uint32())
+	}
+	size := dt.BlockBytes()
+	scales := make([]float32, len(b)/size)
+	for i := range scales {
+		scales[i] = (0.5 + rng.Float32()) * float32(1-2*rng.IntN(2))
+	}
+	x := make([]float32, len(scales)*dt.BlockElems())
+	for _, unit := range []bool{true, false} {
+		if !unit {
+			quant.Dequantize(dt, x, b)
+			f := float32(std / deviation(x))
+			for i := range scales {
+				scales[i] *= f
+			}
+		}
+		for i, d := range scales {
+			for _, s := range blockScales[dt] {
+				binary.LittleEndian.PutUint16(b[i*size+s.at:], quant.F32ToF16(d*s.times))
+			}
+		}
+	}
 }
 
 // cpuModel loads a model on a CPU device with the given kernels and threads.

@@ -10,7 +10,9 @@ import (
 )
 
 // Every kernel set gives the reference device's logits. For block quants the
-// difference is the 8-bit rounding of activations, so the bound is wider.
+// difference is the 8-bit rounding of activations, so the bounds are wider: one
+// rounded product is off by about 1% of its deviation, and here every layer has
+// four, one after the other.
 func TestAgainstReferenceDevice(t *testing.T) {
 	for _, dt := range tensor.WeightTypes() {
 		c := smallConfig(dt)
@@ -19,9 +21,9 @@ func TestAgainstReferenceDevice(t *testing.T) {
 		all := func(int) int { return len(ids) }
 		want := forwardAll(t, deviceModel(t, ref.New[float64](), c, src), tensor.F32, ids, all)
 		std := deviation(want)
-		bound := 2e-5 * std
+		bound, rmsBound := 2e-5*std, 5e-6*std
 		if dt.IsQuant() {
-			bound = 0.08 * std
+			bound, rmsBound = 0.3*std, 0.05*std
 		}
 		for _, set := range kernel.Sets() {
 			got := forwardAll(t, cpuModel(t, c, src, 2, set.Name), tensor.F32, ids, all)
@@ -35,9 +37,9 @@ func TestAgainstReferenceDevice(t *testing.T) {
 				}
 			}
 			rms := math.Sqrt(sq / float64(len(want)))
-			if !(worst <= bound) {
-				t.Errorf("%s/%s: row %d, logit %d: %v, the reference has %v; bound %v (deviation of the logits %v, error RMS %v)",
-					set.Name, dt, at/c.VocabSize, at%c.VocabSize, got[at], want[at], bound, std, rms)
+			if !(worst <= bound && rms <= rmsBound) {
+				t.Errorf("%s/%s: row %d, logit %d: %v, the reference has %v; error RMS %v; bounds %v and %v (deviation of the logits %v)",
+					set.Name, dt, at/c.VocabSize, at%c.VocabSize, got[at], want[at], rms, bound, rmsBound, std)
 			}
 		}
 	}

@@ -134,6 +134,9 @@ func (s *scanner) str(field string, longest int) (string, error) {
 		case c == '"':
 			raw := s.data[start+1 : s.at]
 			s.at++
+			if !utf8.Valid(raw) {
+				return "", s.malformed(field, string(raw), "a string that is no UTF-8")
+			}
 			if !escaped {
 				return string(raw), nil
 			}

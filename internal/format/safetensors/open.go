@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/cria-llm/cria/internal/format/ferr"
 	"github.com/cria-llm/cria/internal/format/view"
@@ -119,9 +118,6 @@ func readIndex(path string) (weightMap map[string]string, err error) {
 		return nil, ferr.New(ferr.Malformed, path, "index length", n, "at most %d bytes are allowed", maxHeader)
 	}
 	s := &scanner{file: path, data: m.Bytes()}
-	if !utf8.Valid(s.data) {
-		return nil, s.malformed("index", nil, "the text is no UTF-8")
-	}
 	err = s.object("index", maxName, func(key string) error {
 		if key != "weight_map" {
 			return s.skip("index: "+ferr.Quote(key), 0)

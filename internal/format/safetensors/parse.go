@@ -9,7 +9,6 @@ import (
 	"math/bits"
 	"slices"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/cria-llm/cria/internal/format/ferr"
 	"github.com/cria-llm/cria/internal/format/view"
@@ -91,9 +90,6 @@ func header(m *mmap.File) (s *scanner, data []byte, err error) {
 	s.data = all[:n]
 	if s.data[0] != '{' {
 		return nil, nil, s.malformed("header", s.data[:min(n, 16)], "it must begin with {").WithHint("the file is damaged or no safetensors file")
-	}
-	if !utf8.Valid(s.data) {
-		return nil, nil, s.malformed("header", nil, "the text is no UTF-8").WithHint(hintDamaged)
 	}
 	return s, all[n:], nil
 }

@@ -1,0 +1,146 @@
+package safetensors
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/cria-llm/cria/internal/format/ferr"
+	"github.com/cria-llm/cria/internal/format/hostile"
+	"github.com/cria-llm/cria/internal/tensor"
+)
+
+// tryOpen opens and closes.
+func tryOpen(path string) error {
+	f, err := Open(path)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func TestHostile(t *testing.T) {
+	for _, c := range hostile.Safetensors() {
+		t.Run(c.Name, func(t *testing.T) {
+			hostile.Refuse(t, &c, func(path string) error {
+				err := tryOpen(path)
+				if refusal := new(ferr.Error); err != nil && !errors.As(err, &refusal) {
+					t.Errorf("the refusal is a %T", err)
+				}
+				return err
+			})
+		})
+	}
+}
+
+// TestCut cuts a valid file at every byte.
+func TestCut(t *testing.T) {
+	data, header := hostile.ValidSafetensors()
+	path := filepath.Join(t.TempDir(), "m.safetensors")
+	check := func(n int) error {
+		if err := os.WriteFile(path, data[:n], 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return tryOpen(path)
+	}
+	if err := check(len(data)); err != nil {
+		t.Fatal(err)
+	}
+	for n := range len(data) {
+		var refusal *ferr.Error
+		if err := check(n); !errors.As(err, &refusal) || refusal.File != path || refusal.Field == "" {
+			t.Fatalf("cut to %d of %d bytes, %d of header: %v", n, len(data), header, err)
+		}
+	}
+	// Cut within the header's text, with a length that says so.
+	for n := 10; n < header-3; n++ { // it ends in three spaces
+		cut := slices.Clone(data[:n])
+		binary.LittleEndian.PutUint64(cut, uint64(n-8))
+		if err := os.WriteFile(path, cut, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if refusal := new(ferr.Error); !errors.As(tryOpen(path), &refusal) {
+			t.Fatalf("header of %d of %d bytes: %v", n, header, tryOpen(path))
+		}
+	}
+}
+
+// TestOrder: tensors come by offset, whatever the order in the header, and types
+// that Cria has not are listed.
+func TestOrder(t *testing.T) {
+	data, _ := hostile.ValidSafetensors()
+	path := filepath.Join(t.TempDir(), "m.safetensors")
+	if err := os.WriteFile(path, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for i, want := range []struct {
+		name, typeName string
+		typ            tensor.DType
+		dims           []int
+		size           int
+	}{
+		{"a", "F32", tensor.F32, []int{2, 2}, 16}, {"empty", "F64", tensor.F64, []int{0, 5}, 0},
+		{"b", "BF16", tensor.BF16, []int{3}, 6}, {"scalar", "U8", tensor.Invalid, []int{}, 1},
+	} {
+		got := f.Tensors()[i]
+		if got.Key != want.name || got.TypeName != want.typeName || got.Type != want.typ || !slices.Equal(got.Dims, want.dims) || len(got.Mapped()) != want.size {
+			t.Errorf("tensor %d is %s %s %v %v of %d bytes, want %v", i, got.Key, got.TypeName, got.Type, got.Dims, len(got.Mapped()), want)
+		}
+	}
+	if f.Metadata()["é\n"] != "🦙" || f.Metadata()["format"] != "pt" {
+		t.Errorf("the metadata is %q", f.Metadata())
+	}
+	if f.Lookup("none") != nil {
+		t.Error("a tensor that is not there is found")
+	}
+}
+
+func TestOpenNoFile(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"none.safetensors", "none.safetensors.index.json"} {
+		if _, err := Open(filepath.Join(dir, name)); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s, which is not there: %v", name, err)
+		}
+	}
+}
+
+// TestIncomplete: what was not written whole gets no name, and nothing stays.
+func TestIncomplete(t *testing.T) {
+	infos := []TensorInfo{{"a", tensor.F32, []int{2}}, {"b", tensor.F32, []int{3}}}
+	for name, write := range map[string]func(w *Writer) error{
+		"nothing":    func(*Writer) error { return nil },
+		"one tensor": func(w *Writer) error { return w.WriteTensor("a", make([]byte, 8)) },
+		"a byte too few": func(w *Writer) error {
+			return errors.Join(w.WriteTensor("a", make([]byte, 8)), w.WriteTensor("b", make([]byte, 11)))
+		},
+		"a byte too many": func(w *Writer) error { return w.WriteTensor("a", make([]byte, 9)) },
+		"another tensor":  func(w *Writer) error { return w.WriteTensor("c", nil) },
+	} {
+		for _, shard := range []int64{math.MaxInt64, 8} {
+			dir := t.TempDir()
+			w, err := CreateSharded(dir, shard, infos)
+			if err != nil {
+				t.Fatal(err)
+			}
+			refused := write(w) != nil
+			if want := name == "a byte too many" || name == "another tensor"; refused != want {
+				t.Errorf("%s: refused at once: %v", name, refused)
+			}
+			if err := w.Close(); err == nil {
+				t.Errorf("%s: Close gave the file its name", name)
+			}
+			if left, _ := os.ReadDir(dir); len(left) != 0 {
+				t.Errorf("%s: %v was left behind", name, left)
+			}
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"math"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strconv"
@@ -100,4 +101,21 @@ func status(name string) (int64, bool) {
 		}
 	}
 	return 0, false
+}
+
+// Cut calls check with a file that holds all of data, and then with each shorter
+// beginning of it, down to nothing.
+func Cut(t *testing.T, name string, data []byte, check func(path string, n int)) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for n := len(data); n >= 0; n-- {
+		// Cutting one file is much faster than writing as many.
+		if err := os.Truncate(path, int64(n)); err != nil {
+			t.Fatal(err)
+		}
+		check(path, n)
+	}
 }

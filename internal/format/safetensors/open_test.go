@@ -40,33 +40,36 @@ func TestHostile(t *testing.T) {
 // TestCut cuts a valid file at every byte.
 func TestCut(t *testing.T) {
 	data, header := hostile.ValidSafetensors()
-	path := filepath.Join(t.TempDir(), "m.safetensors")
-	check := func(n int) error {
-		if err := os.WriteFile(path, data[:n], 0o666); err != nil {
-			t.Fatal(err)
-		}
-		return tryOpen(path)
-	}
-	if err := check(len(data)); err != nil {
-		t.Fatal(err)
-	}
-	for n := range len(data) {
+	refused := func(path string, n int) {
+		t.Helper()
+		err := tryOpen(path)
 		var refusal *ferr.Error
-		if err := check(n); !errors.As(err, &refusal) || refusal.File != path || refusal.Field == "" {
+		if !errors.As(err, &refusal) || refusal.File != path || refusal.Field == "" {
 			t.Fatalf("cut to %d of %d bytes, %d of header: %v", n, len(data), header, err)
 		}
 	}
-	// Cut within the header's text, with a length that says so.
-	for n := 10; n < header-3; n++ { // it ends in three spaces
-		cut := slices.Clone(data[:n])
-		binary.LittleEndian.PutUint64(cut, uint64(n-8))
-		if err := os.WriteFile(path, cut, 0o666); err != nil {
+	hostile.Cut(t, "m.safetensors", data, func(path string, n int) {
+		if n < len(data) {
+			refused(path, n)
+		} else if err := tryOpen(path); err != nil {
 			t.Fatal(err)
 		}
-		if refusal := new(ferr.Error); !errors.As(tryOpen(path), &refusal) {
-			t.Fatalf("header of %d of %d bytes: %v", n, header, tryOpen(path))
+	})
+	// The header's text cut, with a length that says so; it ends in three spaces.
+	hostile.Cut(t, "m.safetensors", data[:header-4], func(path string, n int) {
+		if n < lengthBytes {
+			return
 		}
-	}
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if _, err := f.WriteAt(binary.LittleEndian.AppendUint64(nil, uint64(n-lengthBytes)), 0); err != nil {
+			t.Fatal(err)
+		}
+		refused(path, n)
+	})
 }
 
 // TestOrder: tensors come by offset, whatever the order in the header, and types

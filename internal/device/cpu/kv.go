@@ -62,21 +62,24 @@ func (kv *kvCache) tiles(layer int, page int32, head int) (k, v []byte) {
 	return b[:kv.tile], b[kv.tile:]
 }
 
-// storeTask writes keys and values to a cache; a part is one batch row.
+// storeTask writes keys and values to a cache. A part is one KV head of some
+// rows: the tile that it fills stays in one core's cache.
 type storeTask struct {
 	d     *Device
 	kv    *kvCache
 	layer int
 	k, v  []float32
 	spans []device.Span
-	step  int
+	step  int // rows per part
+	heads int // heads per part: one, or all
 	rows  int
 }
 
 func (t *storeTask) Part(_, part int) {
-	lo := part * t.step
-	hi := min(lo+t.step, t.rows)
 	h, heads := t.kv.cfg.HeadDim, t.kv.cfg.KVHeads
+	first := part * t.heads % heads
+	lo := part * t.heads / heads * t.step
+	hi := min(lo+t.step, t.rows)
 	store := t.d.set.StoreKVF16
 	switch t.kv.cfg.Type {
 	case tensor.F32:
@@ -84,10 +87,11 @@ func (t *storeTask) Part(_, part int) {
 	case tensor.Q8_0:
 		store = t.d.set.StoreKVQ8
 	}
-	for _, s := range t.spans {
-		for r := max(lo, s.Row); r < min(hi, s.Row+s.N); r++ {
-			pos := s.Pos + r - s.Row
-			for head := 0; head < heads; head++ {
+	for head := first; head < first+t.heads; head++ {
+		for i := range t.spans {
+			s := &t.spans[i]
+			for r := max(lo, s.Row); r < min(hi, s.Row+s.N); r++ {
+				pos := s.Pos + r - s.Row
 				kt, vt := t.kv.tiles(t.layer, s.Pages[pos/device.PageTokens], head)
 				at := (r*heads + head) * h
 				store(kt, vt, t.k[at:at+h], t.v[at:at+h], h, pos%device.PageTokens)
@@ -105,12 +109,12 @@ func (d *Device) StoreKV(cache device.KV, layer int, k, v device.Tensor, spans [
 	}
 	t := &d.storeKV
 	t.kv, t.layer, t.k, t.v, t.spans, t.rows = kv, layer, data(k), data(v), spans, k.Rows
-	t.step = k.Rows
+	t.step, t.heads = k.Rows, kv.cfg.KVHeads
 	if k.Rows*k.Cols > serialElems {
-		t.step = max(1, serialElems/2/k.Cols)
+		t.step, t.heads = device.PageTokens, 1
 	}
 	if k.Rows > 0 {
-		d.pool.Run(t, (k.Rows+t.step-1)/t.step)
+		d.pool.Run(t, (k.Rows+t.step-1)/t.step*(kv.cfg.KVHeads/t.heads))
 	}
 }
 
@@ -118,8 +122,17 @@ func (d *Device) StoreKV(cache device.KV, layer int, k, v device.Tensor, spans [
 // one attention piece has at most, unless one token alone has more.
 const attnQueries = 32
 
-// attnTask is the running attention op. A part is one piece of consecutive
-// rows of one span, for one KV head.
+// attnParts is the number of parts from which on workers end together well
+// enough. Below it the heads that share a KV head are split, although each of
+// their parts then reads the head's cache.
+const attnParts = 8
+
+// attnSerial is the number of multiply-adds up to which the caller computes all
+// pieces alone: a few microseconds.
+const attnSerial = 1 << 16
+
+// attnTask is the running attention op. A piece is a number of consecutive rows
+// of one span, for some of the query heads of one KV head.
 type attnTask struct {
 	d      *Device
 	kv     *kvCache
@@ -127,9 +140,13 @@ type attnTask struct {
 	y, q   []float32
 	cols   int // elements per row of q and y
 	group  int // query heads per KV head
+	share  int // query heads per piece: all of a group, or some
+	splits int // pieces per group
 	tokens int // rows per piece
 	spans  []device.Span
-	first  []int // first piece of each span, then the total
+	first  []int // first piece of each span in rows, then the total
+	pieces int   // in all
+	step   int   // pieces per part
 	tile   kernel.AttnTile
 }
 
@@ -144,7 +161,6 @@ func (d *Device) Attention(y, q device.Tensor, cache device.KV, layer int, spans
 	t := &d.attn
 	t.kv, t.layer, t.y, t.q, t.cols, t.spans = kv, layer, data(y), data(q), q.Cols, spans
 	t.group = q.Cols / (h * kv.cfg.KVHeads)
-	t.tokens = max(1, attnQueries/t.group)
 	switch kv.cfg.Type {
 	case tensor.F32:
 		t.tile = d.set.AttnF32
@@ -153,15 +169,34 @@ func (d *Device) Attention(y, q device.Tensor, cache device.KV, layer int, spans
 	case tensor.Q8_0:
 		t.tile = d.set.AttnQ8
 	}
+	t.cut()
+	d.growAttn(t.tokens*t.share, h)
+	d.pool.Run(t, (t.pieces+t.step-1)/t.step)
+}
+
+// cut divides the op into pieces and parts, by shapes alone.
+func (t *attnTask) cut() {
+	t.tokens = max(1, attnQueries/t.group)
 	t.first = t.first[:0]
-	pieces := 0
-	for _, s := range spans {
-		t.first = append(t.first, pieces)
-		pieces += (s.N + t.tokens - 1) / t.tokens
+	rows, seen := 0, 0
+	for i := range t.spans {
+		s := &t.spans[i]
+		t.first = append(t.first, rows)
+		rows += (s.N + t.tokens - 1) / t.tokens
+		seen += s.N * (s.Pos + s.N - s.Lo)
 	}
-	t.first = append(t.first, pieces)
-	d.growAttn(t.tokens*t.group, h)
-	d.pool.Run(t, pieces*kv.cfg.KVHeads)
+	t.first = append(t.first, rows)
+	t.splits = 1
+	if n := rows * t.kv.cfg.KVHeads; n > 0 && n < attnParts {
+		t.splits = min(t.group, (attnParts+n-1)/n)
+	}
+	t.share = (t.group + t.splits - 1) / t.splits
+	t.splits = (t.group + t.share - 1) / t.share
+	t.pieces = rows * t.kv.cfg.KVHeads * t.splits
+	t.step = 1
+	if 2*seen*t.cols <= attnSerial {
+		t.step = max(1, t.pieces)
+	}
 }
 
 // growAttn makes room for n queries per worker; it allocates only when a model
@@ -182,58 +217,59 @@ func (d *Device) growAttn(n, h int) {
 }
 
 func (t *attnTask) Part(worker, part int) {
-	heads := t.kv.cfg.KVHeads
-	piece, head := part/heads, part%heads
-	// The span whose pieces include this one.
+	for i := part * t.step; i < min((part+1)*t.step, t.pieces); i++ {
+		// The last rows of a prompt see the most and come first, so that the
+		// workers end with short pieces.
+		t.piece(&t.d.scratch[worker], t.pieces-1-i)
+	}
+}
+
+// piece computes one piece.
+func (t *attnTask) piece(w *workerScratch, piece int) {
+	h, heads := t.kv.cfg.HeadDim, t.kv.cfg.KVHeads
+	rows, head, split := piece/t.splits/heads, piece/t.splits%heads, piece%t.splits
+	// The span whose rows include these.
 	lo, hi := 0, len(t.spans)-1
 	for lo < hi {
 		mid := (lo + hi + 1) / 2
-		if t.first[mid] <= piece {
+		if t.first[mid] <= rows {
 			lo = mid
 		} else {
 			hi = mid - 1
 		}
 	}
 	s := &t.spans[lo]
-	from := (piece - t.first[lo]) * t.tokens
-	t.piece(&t.d.scratch[worker], s, from, min(from+t.tokens, s.N), head)
-}
-
-// piece computes rows [from, to) of a span for one KV head.
-func (t *attnTask) piece(w *workerScratch, s *device.Span, from, to, head int) {
-	h := t.kv.cfg.HeadDim
-	gh := t.group * h
-	n := (to - from) * t.group
+	from := (rows - t.first[lo]) * t.tokens
+	to := min(from+t.tokens, s.N)
+	share := min(t.share, t.group-split*t.share)
+	n, width := (to-from)*share, share*h
+	// The queries of row i of the span begin at column i*t.cols + at.
+	at := s.Row*t.cols + (head*t.group+split*t.share)*h
+	q := t.q[at+from*t.cols:]
+	if to-from > 1 {
+		for i := from; i < to; i++ {
+			copy(w.q[(i-from)*width:(i-from+1)*width], t.q[at+i*t.cols:])
+		}
+		q = w.q
+	}
 	st := &w.attn
-	for i := 0; i < n; i++ {
-		st.M[i] = negInf
-		st.L[i] = 0
+	for i := range n {
+		st.M[i], st.L[i] = negInf, 0
 	}
 	clear(st.Acc[:n*h])
-	for i := from; i < to; i++ {
-		at := (s.Row+i)*t.cols + head*gh
-		copy(w.q[(i-from)*gh:(i-from+1)*gh], t.q[at:at+gh])
-	}
 	for page := s.Lo / device.PageTokens; page <= (s.Pos+to-1)/device.PageTokens; page++ {
 		base := page * device.PageTokens
-		for i := 0; i < n; i++ {
-			end := s.Pos + from + i/t.group + 1
-			w.lo[i] = int32(min(max(s.Lo-base, 0), device.PageTokens))
+		for i := range n {
+			end := s.Pos + from + i/share + 1
 			w.hi[i] = int32(min(max(end-base, 0), device.PageTokens))
-			w.lo[i] = min(w.lo[i], w.hi[i])
+			w.lo[i] = min(int32(min(max(s.Lo-base, 0), device.PageTokens)), w.hi[i])
 		}
 		k, v := t.kv.tiles(t.layer, s.Pages[page], head)
-		t.tile(st, w.q[:n*h], n, h, k, v, w.lo[:n], w.hi[:n])
+		t.tile(st, q[:n*h], n, h, k, v, w.lo[:n], w.hi[:n])
 	}
-	for i := from; i < to; i++ {
-		out := t.y[(s.Row+i)*t.cols+head*gh:]
-		for g := 0; g < t.group; g++ {
-			j := (i-from)*t.group + g
-			inv := 1 / st.L[j]
-			for e, a := range st.Acc[j*h : (j+1)*h] {
-				out[g*h+e] = a * inv
-			}
-		}
+	for i := range n {
+		out := t.y[at+(from+i/share)*t.cols+i%share*h:]
+		t.d.set.Scale(out[:h], st.Acc[i*h:(i+1)*h], 1/st.L[i])
 	}
 }
 

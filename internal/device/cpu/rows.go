@@ -23,6 +23,12 @@ const (
 // in which one core does some 8,000 additions).
 const serialElems = 16 << 10
 
+// serialElemsOf is the same for ops that take longer per element.
+var serialElemsOf = [...]int{
+	opEmbed: serialElems / 4, opRMSNorm: serialElems, opAdd: serialElems, opGather: serialElems,
+	opSwiGLU: serialElems / 4, opRoPE: serialElems / 2,
+}
+
 // rowTask is the running row op.
 type rowTask struct {
 	d        *Device
@@ -37,7 +43,7 @@ type rowTask struct {
 	cos, sin device.Tensor
 	scale    float32
 
-	step int // rows per part
+	n, step int // rows in all and per part; elements, of ops that know no rows
 }
 
 func (t *rowTask) set(op rowOp, y, x, x2 device.Tensor) {
@@ -47,22 +53,26 @@ func (t *rowTask) set(op rowOp, y, x, x2 device.Tensor) {
 // runRows runs the prepared row op, in parts where the batch is worth it.
 func (d *Device) runRows() {
 	t := &d.rows
-	rows := t.y.Rows
-	if rows == 0 {
+	t.n = t.y.Rows
+	unit := t.y.Cols // elements that stay together
+	if t.op == opAdd || t.op == opSwiGLU {
+		t.n, unit = t.n*unit, 1
+	}
+	if t.n == 0 {
 		return
 	}
-	t.step = max(1, serialElems/2/max(1, t.y.Cols))
-	if rows*t.y.Cols <= serialElems {
-		t.step = rows
+	t.step = t.n
+	if serial := serialElemsOf[t.op]; t.n*unit > serial {
+		t.step = max(1, serial/2/max(1, unit))
 	}
-	d.pool.Run(t, (rows+t.step-1)/t.step)
+	d.pool.Run(t, (t.n+t.step-1)/t.step)
 }
 
-// Part does rows [part*step, …) of the op.
+// Part does rows (or elements) [part*step, …) of the op.
 func (t *rowTask) Part(_, part int) {
 	set := t.d.set
 	lo := part * t.step
-	hi := min(lo+t.step, t.y.Rows)
+	hi := min(lo+t.step, t.n)
 	y := data(t.y)
 	n := t.y.Cols
 	switch t.op {
@@ -76,7 +86,7 @@ func (t *rowTask) Part(_, part int) {
 			set.RMSNorm(y[r*n:(r+1)*n], x[r*n:(r+1)*n], t.w.f32, t.eps)
 		}
 	case opAdd:
-		set.Add(y[lo*n:hi*n], data(t.x)[lo*n:hi*n])
+		set.Add(y[lo:hi], data(t.x)[lo:hi])
 	case opGather:
 		x := data(t.x)
 		for r := lo; r < hi; r++ {
@@ -84,7 +94,7 @@ func (t *rowTask) Part(_, part int) {
 			copy(y[r*n:(r+1)*n], x[from*n:(from+1)*n])
 		}
 	case opSwiGLU:
-		set.SwiGLU(y[lo*n:hi*n], data(t.x)[lo*n:hi*n], data(t.x2)[lo*n:hi*n])
+		set.SwiGLU(y[lo:hi], data(t.x)[lo:hi], data(t.x2)[lo:hi])
 	case opRoPE:
 		t.rope(y, lo, hi)
 	}

@@ -59,7 +59,7 @@ const PageTokens = 64
 type Act struct {
 	K    int
 	Rows int
-	Q    []int8    // (Rows, K)
+	Q    []int8    // (Rows, K), -127 to 127
 	D    []float32 // (Rows, K/32) f16-rounded scales, or (Rows, K/256) f32 scales
 	Sum  []int32   // (Rows, K/32) sums of Q per 32, or (Rows, K/16) per 16 for the 256 class
 }

@@ -6,7 +6,7 @@
 
 // func avx2VecQ6_Kx1(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·avx2VecQ6_Kx1(SB), $880-64
+TEXT ·avx2VecQ6_Kx1(SB), $112-64
 	LEAQ    (SP), AX
 	ADDQ    $0x1f, AX
 	ANDQ    $-32, AX
@@ -20,99 +20,14 @@ panel:
 	VXORPS  Y0, Y0, Y0
 	VMOVUPS Y0, (AX)
 	MOVQ    nb+40(FP), SI
-	MOVQ    SI, 864(SP)
+	MOVQ    SI, 96(SP)
 	MOVQ    xs+32(FP), SI
-	MOVQ    SI, 872(SP)
+	MOVQ    SI, 104(SP)
 
 block:
-	LEAQ       64(AX), SI
-	LEAQ       576(AX), DI
-	VMOVDQU    16(BX), Y0
-	VPSHUFB    highTwice0<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, (SI)
-	VPSHUFB    highTwice1<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 32(SI)
-	VPSHUFB    highTwice2<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 64(SI)
-	VPSHUFB    highTwice3<>+0(SB), Y0, Y0
-	VPSRAW     $0x08, Y0, Y0
-	VMOVDQU    Y0, 96(SI)
-	VMOVDQU    48(BX), Y0
-	VPSHUFB    highTwice0<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 128(SI)
-	VPSHUFB    highTwice1<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 160(SI)
-	VPSHUFB    highTwice2<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 192(SI)
-	VPSHUFB    highTwice3<>+0(SB), Y0, Y0
-	VPSRAW     $0x08, Y0, Y0
-	VMOVDQU    Y0, 224(SI)
-	VMOVDQU    80(BX), Y0
-	VPSHUFB    highTwice0<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 256(SI)
-	VPSHUFB    highTwice1<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 288(SI)
-	VPSHUFB    highTwice2<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 320(SI)
-	VPSHUFB    highTwice3<>+0(SB), Y0, Y0
-	VPSRAW     $0x08, Y0, Y0
-	VMOVDQU    Y0, 352(SI)
-	VMOVDQU    112(BX), Y0
-	VPSHUFB    highTwice0<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 384(SI)
-	VPSHUFB    highTwice1<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 416(SI)
-	VPSHUFB    highTwice2<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 448(SI)
-	VPSHUFB    highTwice3<>+0(SB), Y0, Y0
-	VPSRAW     $0x08, Y0, Y0
-	VMOVDQU    Y0, 480(SI)
-	VMOVDQU    (SI), Y0
-	VPBLENDW   $0xaa, 32(SI), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, (DI)
-	VMOVDQU    64(SI), Y0
-	VPBLENDW   $0xaa, 96(SI), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, 32(DI)
-	VMOVDQU    128(SI), Y0
-	VPBLENDW   $0xaa, 160(SI), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, 64(DI)
-	VMOVDQU    192(SI), Y0
-	VPBLENDW   $0xaa, 224(SI), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, 96(DI)
-	VMOVDQU    256(SI), Y0
-	VPBLENDW   $0xaa, 288(SI), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, 128(DI)
-	VMOVDQU    320(SI), Y0
-	VPBLENDW   $0xaa, 352(SI), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, 160(DI)
-	VMOVDQU    384(SI), Y0
-	VPBLENDW   $0xaa, 416(SI), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, 192(DI)
-	VMOVDQU    448(SI), Y0
-	VPBLENDW   $0xaa, 480(SI), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, 224(DI)
-	LEAQ       656(BX), R8
-	LEAQ       144(BX), R9
+	LEAQ       16(BX), SI
+	LEAQ       656(BX), DI
+	LEAQ       144(BX), R8
 	VPXOR      Y1, Y1, Y1
 	PREFETCHT0 2048(BX)
 	PREFETCHT0 2112(BX)
@@ -125,356 +40,401 @@ block:
 	PREFETCHT0 2560(BX)
 	PREFETCHT0 2624(BX)
 	PREFETCHT0 2688(BX)
-	MOVQ       $0x00000002, R10
+	MOVQ       $0x00000002, R9
 
 step:
-	PREFETCHT0   2048(R8)
-	PREFETCHT0   2112(R8)
-	PREFETCHT0   2176(R8)
-	PREFETCHT0   2240(R8)
-	PREFETCHT0   2304(R8)
-	PREFETCHT0   2368(R8)
-	PREFETCHT0   2432(R8)
-	PREFETCHT0   2496(R8)
-	VPAND        (R8), Y2, Y0
-	VMOVDQU      (R9), Y4
-	VPSLLD       $0x04, Y4, Y4
-	VPAND        Y3, Y4, Y4
-	VPOR         Y4, Y0, Y0
-	VPBROADCASTD (CX), Y4
-	VPMADDUBSW   Y4, Y0, Y0
-	VPAND        32(R8), Y2, Y4
-	VMOVDQU      32(R9), Y5
-	VPSLLD       $0x04, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 4(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y0, Y0
-	VPMADDWD     (SI), Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPAND        64(R8), Y2, Y0
-	VMOVDQU      64(R9), Y4
-	VPSLLD       $0x04, Y4, Y4
-	VPAND        Y3, Y4, Y4
-	VPOR         Y4, Y0, Y0
-	VPBROADCASTD 8(CX), Y4
-	VPMADDUBSW   Y4, Y0, Y0
-	VPAND        96(R8), Y2, Y4
-	VMOVDQU      96(R9), Y5
-	VPSLLD       $0x04, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 12(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y0, Y0
-	VPMADDWD     (SI), Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPAND        128(R8), Y2, Y0
-	VMOVDQU      128(R9), Y4
-	VPSLLD       $0x04, Y4, Y4
-	VPAND        Y3, Y4, Y4
-	VPOR         Y4, Y0, Y0
-	VPBROADCASTD 16(CX), Y4
-	VPMADDUBSW   Y4, Y0, Y0
-	VPAND        160(R8), Y2, Y4
-	VMOVDQU      160(R9), Y5
-	VPSLLD       $0x04, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 20(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y0, Y0
-	VPMADDWD     32(SI), Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPAND        192(R8), Y2, Y0
-	VMOVDQU      192(R9), Y4
-	VPSLLD       $0x04, Y4, Y4
-	VPAND        Y3, Y4, Y4
-	VPOR         Y4, Y0, Y0
-	VPBROADCASTD 24(CX), Y4
-	VPMADDUBSW   Y4, Y0, Y0
-	VPAND        224(R8), Y2, Y4
-	VMOVDQU      224(R9), Y5
-	VPSLLD       $0x04, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 28(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y0, Y0
-	VPMADDWD     32(SI), Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	ADDQ         $0x20, CX
-	ADDQ         $0x40, SI
-	VPAND        256(R8), Y2, Y0
-	VMOVDQU      (R9), Y4
-	VPSLLD       $0x02, Y4, Y4
-	VPAND        Y3, Y4, Y4
-	VPOR         Y4, Y0, Y0
-	VPBROADCASTD (CX), Y4
-	VPMADDUBSW   Y4, Y0, Y0
-	VPAND        288(R8), Y2, Y4
-	VMOVDQU      32(R9), Y5
-	VPSLLD       $0x02, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 4(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y0, Y0
-	VPMADDWD     (SI), Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPAND        320(R8), Y2, Y0
-	VMOVDQU      64(R9), Y4
-	VPSLLD       $0x02, Y4, Y4
-	VPAND        Y3, Y4, Y4
-	VPOR         Y4, Y0, Y0
-	VPBROADCASTD 8(CX), Y4
-	VPMADDUBSW   Y4, Y0, Y0
-	VPAND        352(R8), Y2, Y4
-	VMOVDQU      96(R9), Y5
-	VPSLLD       $0x02, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 12(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y0, Y0
-	VPMADDWD     (SI), Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPAND        384(R8), Y2, Y0
-	VMOVDQU      128(R9), Y4
-	VPSLLD       $0x02, Y4, Y4
-	VPAND        Y3, Y4, Y4
-	VPOR         Y4, Y0, Y0
-	VPBROADCASTD 16(CX), Y4
-	VPMADDUBSW   Y4, Y0, Y0
-	VPAND        416(R8), Y2, Y4
-	VMOVDQU      160(R9), Y5
-	VPSLLD       $0x02, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 20(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y0, Y0
-	VPMADDWD     32(SI), Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPAND        448(R8), Y2, Y0
-	VMOVDQU      192(R9), Y4
-	VPSLLD       $0x02, Y4, Y4
-	VPAND        Y3, Y4, Y4
-	VPOR         Y4, Y0, Y0
-	VPBROADCASTD 24(CX), Y4
-	VPMADDUBSW   Y4, Y0, Y0
-	VPAND        480(R8), Y2, Y4
-	VMOVDQU      224(R9), Y5
-	VPSLLD       $0x02, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 28(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y0, Y0
-	VPMADDWD     32(SI), Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	ADDQ         $0x20, CX
-	ADDQ         $0x40, SI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
+	PREFETCHT0   2176(DI)
+	PREFETCHT0   2240(DI)
+	PREFETCHT0   2304(DI)
+	PREFETCHT0   2368(DI)
+	PREFETCHT0   2432(DI)
+	PREFETCHT0   2496(DI)
+	VPAND        (DI), Y2, Y4
 	VMOVDQU      (R8), Y0
-	VPSRLD       $0x04, Y0, Y0
-	VPAND        Y2, Y0, Y0
-	VPAND        (R9), Y3, Y4
-	VPOR         Y4, Y0, Y0
-	VPBROADCASTD (CX), Y4
-	VPMADDUBSW   Y4, Y0, Y0
-	VMOVDQU      32(R8), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        Y2, Y4, Y4
-	VPAND        32(R9), Y3, Y5
+	VPSLLD       $0x04, Y0, Y0
+	VPAND        Y3, Y0, Y0
+	VPOR         Y0, Y4, Y4
+	VPBROADCASTD (CX), Y0
+	VPMADDUBSW   Y0, Y4, Y0
+	VPAND        32(DI), Y2, Y4
+	VMOVDQU      32(R8), Y5
+	VPSLLD       $0x04, Y5, Y5
+	VPAND        Y3, Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPBROADCASTD 4(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y0, Y0
-	VPMADDWD     (SI), Y0, Y0
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VMOVDQU      (SI), Y4
+	VPSHUFB      highTwice0<>+0(SB), Y4, Y4
+	VPSRAW       $0x08, Y4, Y4
+	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPAND        64(DI), Y2, Y5
 	VMOVDQU      64(R8), Y0
-	VPSRLD       $0x04, Y0, Y0
-	VPAND        Y2, Y0, Y0
-	VPAND        64(R9), Y3, Y4
-	VPOR         Y4, Y0, Y0
-	VPBROADCASTD 8(CX), Y4
-	VPMADDUBSW   Y4, Y0, Y0
-	VMOVDQU      96(R8), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        Y2, Y4, Y4
-	VPAND        96(R9), Y3, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 12(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y0, Y0
-	VPMADDWD     (SI), Y0, Y0
+	VPSLLD       $0x04, Y0, Y0
+	VPAND        Y3, Y0, Y0
+	VPOR         Y0, Y5, Y5
+	VPBROADCASTD 8(CX), Y0
+	VPMADDUBSW   Y0, Y5, Y0
+	VPAND        96(DI), Y2, Y5
+	VMOVDQU      96(R8), Y6
+	VPSLLD       $0x04, Y6, Y6
+	VPAND        Y3, Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VPBROADCASTD 12(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y0, Y0
+	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPAND        128(DI), Y2, Y4
 	VMOVDQU      128(R8), Y0
-	VPSRLD       $0x04, Y0, Y0
-	VPAND        Y2, Y0, Y0
-	VPAND        128(R9), Y3, Y4
-	VPOR         Y4, Y0, Y0
-	VPBROADCASTD 16(CX), Y4
-	VPMADDUBSW   Y4, Y0, Y0
-	VMOVDQU      160(R8), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        Y2, Y4, Y4
-	VPAND        160(R9), Y3, Y5
+	VPSLLD       $0x04, Y0, Y0
+	VPAND        Y3, Y0, Y0
+	VPOR         Y0, Y4, Y4
+	VPBROADCASTD 16(CX), Y0
+	VPMADDUBSW   Y0, Y4, Y0
+	VPAND        160(DI), Y2, Y4
+	VMOVDQU      160(R8), Y5
+	VPSLLD       $0x04, Y5, Y5
+	VPAND        Y3, Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPBROADCASTD 20(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y0, Y0
-	VPMADDWD     32(SI), Y0, Y0
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VMOVDQU      (SI), Y4
+	VPSHUFB      highTwice1<>+0(SB), Y4, Y4
+	VPSRAW       $0x08, Y4, Y4
+	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPAND        192(DI), Y2, Y5
 	VMOVDQU      192(R8), Y0
-	VPSRLD       $0x04, Y0, Y0
-	VPAND        Y2, Y0, Y0
-	VPAND        192(R9), Y3, Y4
-	VPOR         Y4, Y0, Y0
-	VPBROADCASTD 24(CX), Y4
-	VPMADDUBSW   Y4, Y0, Y0
-	VMOVDQU      224(R8), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        Y2, Y4, Y4
-	VPAND        224(R9), Y3, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 28(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y0, Y0
-	VPMADDWD     32(SI), Y0, Y0
+	VPSLLD       $0x04, Y0, Y0
+	VPAND        Y3, Y0, Y0
+	VPOR         Y0, Y5, Y5
+	VPBROADCASTD 24(CX), Y0
+	VPMADDUBSW   Y0, Y5, Y0
+	VPAND        224(DI), Y2, Y5
+	VMOVDQU      224(R8), Y6
+	VPSLLD       $0x04, Y6, Y6
+	VPAND        Y3, Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VPBROADCASTD 28(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y0, Y0
+	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	ADDQ         $0x40, SI
-	VMOVDQU      256(R8), Y0
-	VPSRLD       $0x04, Y0, Y0
-	VPAND        Y2, Y0, Y0
-	VMOVDQU      (R9), Y4
-	VPSRLD       $0x02, Y4, Y4
-	VPAND        Y3, Y4, Y4
-	VPOR         Y4, Y0, Y0
-	VPBROADCASTD (CX), Y4
-	VPMADDUBSW   Y4, Y0, Y0
-	VMOVDQU      288(R8), Y4
+	VPAND        256(DI), Y2, Y4
+	VMOVDQU      (R8), Y0
+	VPSLLD       $0x02, Y0, Y0
+	VPAND        Y3, Y0, Y0
+	VPOR         Y0, Y4, Y4
+	VPBROADCASTD (CX), Y0
+	VPMADDUBSW   Y0, Y4, Y0
+	VPAND        288(DI), Y2, Y4
+	VMOVDQU      32(R8), Y5
+	VPSLLD       $0x02, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 4(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VMOVDQU      (SI), Y4
+	VPSHUFB      highTwice2<>+0(SB), Y4, Y4
+	VPSRAW       $0x08, Y4, Y4
+	VPMADDWD     Y4, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPAND        320(DI), Y2, Y5
+	VMOVDQU      64(R8), Y0
+	VPSLLD       $0x02, Y0, Y0
+	VPAND        Y3, Y0, Y0
+	VPOR         Y0, Y5, Y5
+	VPBROADCASTD 8(CX), Y0
+	VPMADDUBSW   Y0, Y5, Y0
+	VPAND        352(DI), Y2, Y5
+	VMOVDQU      96(R8), Y6
+	VPSLLD       $0x02, Y6, Y6
+	VPAND        Y3, Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VPBROADCASTD 12(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y0, Y0
+	VPMADDWD     Y4, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPAND        384(DI), Y2, Y4
+	VMOVDQU      128(R8), Y0
+	VPSLLD       $0x02, Y0, Y0
+	VPAND        Y3, Y0, Y0
+	VPOR         Y0, Y4, Y4
+	VPBROADCASTD 16(CX), Y0
+	VPMADDUBSW   Y0, Y4, Y0
+	VPAND        416(DI), Y2, Y4
+	VMOVDQU      160(R8), Y5
+	VPSLLD       $0x02, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 20(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VMOVDQU      (SI), Y4
+	VPSHUFB      highTwice3<>+0(SB), Y4, Y4
+	VPSRAW       $0x08, Y4, Y4
+	VPMADDWD     Y4, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPAND        448(DI), Y2, Y5
+	VMOVDQU      192(R8), Y0
+	VPSLLD       $0x02, Y0, Y0
+	VPAND        Y3, Y0, Y0
+	VPOR         Y0, Y5, Y5
+	VPBROADCASTD 24(CX), Y0
+	VPMADDUBSW   Y0, Y5, Y0
+	VPAND        480(DI), Y2, Y5
+	VMOVDQU      224(R8), Y6
+	VPSLLD       $0x02, Y6, Y6
+	VPAND        Y3, Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VPBROADCASTD 28(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y0, Y0
+	VPMADDWD     Y4, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	ADDQ         $0x20, CX
+	VMOVDQU      (DI), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
-	VMOVDQU      32(R9), Y5
+	VPAND        (R8), Y3, Y0
+	VPOR         Y0, Y4, Y4
+	VPBROADCASTD (CX), Y0
+	VPMADDUBSW   Y0, Y4, Y0
+	VMOVDQU      32(DI), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VPAND        32(R8), Y3, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 4(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VMOVDQU      32(SI), Y4
+	VPSHUFB      highTwice0<>+0(SB), Y4, Y4
+	VPSRAW       $0x08, Y4, Y4
+	VPMADDWD     Y4, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VMOVDQU      64(DI), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        Y2, Y5, Y5
+	VPAND        64(R8), Y3, Y0
+	VPOR         Y0, Y5, Y5
+	VPBROADCASTD 8(CX), Y0
+	VPMADDUBSW   Y0, Y5, Y0
+	VMOVDQU      96(DI), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        Y2, Y5, Y5
+	VPAND        96(R8), Y3, Y6
+	VPOR         Y6, Y5, Y5
+	VPBROADCASTD 12(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y0, Y0
+	VPMADDWD     Y4, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VMOVDQU      128(DI), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VPAND        128(R8), Y3, Y0
+	VPOR         Y0, Y4, Y4
+	VPBROADCASTD 16(CX), Y0
+	VPMADDUBSW   Y0, Y4, Y0
+	VMOVDQU      160(DI), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VPAND        160(R8), Y3, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 20(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VMOVDQU      32(SI), Y4
+	VPSHUFB      highTwice1<>+0(SB), Y4, Y4
+	VPSRAW       $0x08, Y4, Y4
+	VPMADDWD     Y4, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VMOVDQU      192(DI), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        Y2, Y5, Y5
+	VPAND        192(R8), Y3, Y0
+	VPOR         Y0, Y5, Y5
+	VPBROADCASTD 24(CX), Y0
+	VPMADDUBSW   Y0, Y5, Y0
+	VMOVDQU      224(DI), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        Y2, Y5, Y5
+	VPAND        224(R8), Y3, Y6
+	VPOR         Y6, Y5, Y5
+	VPBROADCASTD 28(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y0, Y0
+	VPMADDWD     Y4, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	ADDQ         $0x20, CX
+	VMOVDQU      256(DI), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VMOVDQU      (R8), Y0
+	VPSRLD       $0x02, Y0, Y0
+	VPAND        Y3, Y0, Y0
+	VPOR         Y0, Y4, Y4
+	VPBROADCASTD (CX), Y0
+	VPMADDUBSW   Y0, Y4, Y0
+	VMOVDQU      288(DI), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VMOVDQU      32(R8), Y5
 	VPSRLD       $0x02, Y5, Y5
 	VPAND        Y3, Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPBROADCASTD 4(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y0, Y0
-	VPMADDWD     (SI), Y0, Y0
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VMOVDQU      32(SI), Y4
+	VPSHUFB      highTwice2<>+0(SB), Y4, Y4
+	VPSRAW       $0x08, Y4, Y4
+	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      320(R8), Y0
-	VPSRLD       $0x04, Y0, Y0
-	VPAND        Y2, Y0, Y0
-	VMOVDQU      64(R9), Y4
-	VPSRLD       $0x02, Y4, Y4
-	VPAND        Y3, Y4, Y4
-	VPOR         Y4, Y0, Y0
-	VPBROADCASTD 8(CX), Y4
-	VPMADDUBSW   Y4, Y0, Y0
-	VMOVDQU      352(R8), Y4
+	VMOVDQU      320(DI), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        Y2, Y5, Y5
+	VMOVDQU      64(R8), Y0
+	VPSRLD       $0x02, Y0, Y0
+	VPAND        Y3, Y0, Y0
+	VPOR         Y0, Y5, Y5
+	VPBROADCASTD 8(CX), Y0
+	VPMADDUBSW   Y0, Y5, Y0
+	VMOVDQU      352(DI), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        Y2, Y5, Y5
+	VMOVDQU      96(R8), Y6
+	VPSRLD       $0x02, Y6, Y6
+	VPAND        Y3, Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VPBROADCASTD 12(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y0, Y0
+	VPMADDWD     Y4, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VMOVDQU      384(DI), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
-	VMOVDQU      96(R9), Y5
-	VPSRLD       $0x02, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 12(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y0, Y0
-	VPMADDWD     (SI), Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VMOVDQU      384(R8), Y0
-	VPSRLD       $0x04, Y0, Y0
-	VPAND        Y2, Y0, Y0
-	VMOVDQU      128(R9), Y4
-	VPSRLD       $0x02, Y4, Y4
-	VPAND        Y3, Y4, Y4
-	VPOR         Y4, Y0, Y0
-	VPBROADCASTD 16(CX), Y4
-	VPMADDUBSW   Y4, Y0, Y0
-	VMOVDQU      416(R8), Y4
+	VMOVDQU      128(R8), Y0
+	VPSRLD       $0x02, Y0, Y0
+	VPAND        Y3, Y0, Y0
+	VPOR         Y0, Y4, Y4
+	VPBROADCASTD 16(CX), Y0
+	VPMADDUBSW   Y0, Y4, Y0
+	VMOVDQU      416(DI), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
-	VMOVDQU      160(R9), Y5
+	VMOVDQU      160(R8), Y5
 	VPSRLD       $0x02, Y5, Y5
 	VPAND        Y3, Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPBROADCASTD 20(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y0, Y0
-	VPMADDWD     32(SI), Y0, Y0
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VMOVDQU      32(SI), Y4
+	VPSHUFB      highTwice3<>+0(SB), Y4, Y4
+	VPSRAW       $0x08, Y4, Y4
+	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      448(R8), Y0
-	VPSRLD       $0x04, Y0, Y0
-	VPAND        Y2, Y0, Y0
-	VMOVDQU      192(R9), Y4
-	VPSRLD       $0x02, Y4, Y4
-	VPAND        Y3, Y4, Y4
-	VPOR         Y4, Y0, Y0
-	VPBROADCASTD 24(CX), Y4
-	VPMADDUBSW   Y4, Y0, Y0
-	VMOVDQU      480(R8), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        Y2, Y4, Y4
-	VMOVDQU      224(R9), Y5
-	VPSRLD       $0x02, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 28(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y4
-	VPADDW       Y4, Y0, Y0
-	VPMADDWD     32(SI), Y0, Y0
+	VMOVDQU      448(DI), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        Y2, Y5, Y5
+	VMOVDQU      192(R8), Y0
+	VPSRLD       $0x02, Y0, Y0
+	VPAND        Y3, Y0, Y0
+	VPOR         Y0, Y5, Y5
+	VPBROADCASTD 24(CX), Y0
+	VPMADDUBSW   Y0, Y5, Y0
+	VMOVDQU      480(DI), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        Y2, Y5, Y5
+	VMOVDQU      224(R8), Y6
+	VPSRLD       $0x02, Y6, Y6
+	VPAND        Y3, Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VPBROADCASTD 28(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y0, Y0
+	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
 	ADDQ         $0x40, SI
-	ADDQ         $0x00000200, R8
-	ADDQ         $0x00000100, R9
-	DECQ         R10
+	ADDQ         $0x00000200, DI
+	ADDQ         $0x00000100, R8
+	DECQ         R9
 	JNZ          step
-	MOVQ         872(SP), SI
+	MOVQ         104(SP), SI
 	VMOVDQU      (SI), Y0
 	VPACKSSDW    32(SI), Y0, Y0
 	VMOVDQU      Y0, 32(AX)
-	VCVTPH2PS    (BX), Y0
-	VPBROADCASTD 32(AX), Y4
-	VPMADDWD     (DI), Y4, Y4
+	VMOVDQU      16(BX), Y4
+	VPSHUFB      highPair0<>+0(SB), Y4, Y4
+	VPSRAW       $0x03, Y4, Y4
+	VPBROADCASTD 32(AX), Y0
+	VPMADDWD     Y4, Y0, Y0
+	VMOVDQU      16(BX), Y4
+	VPSHUFB      highPair1<>+0(SB), Y4, Y4
+	VPSRAW       $0x03, Y4, Y4
 	VPBROADCASTD 36(AX), Y5
-	VPMADDWD     32(DI), Y5, Y5
-	VPADDD       Y5, Y4, Y4
+	VPMADDWD     Y4, Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VMOVDQU      48(BX), Y4
+	VPSHUFB      highPair0<>+0(SB), Y4, Y4
+	VPSRAW       $0x03, Y4, Y4
 	VPBROADCASTD 48(AX), Y5
-	VPMADDWD     64(DI), Y5, Y5
-	VPADDD       Y5, Y4, Y4
+	VPMADDWD     Y4, Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VMOVDQU      48(BX), Y4
+	VPSHUFB      highPair1<>+0(SB), Y4, Y4
+	VPSRAW       $0x03, Y4, Y4
 	VPBROADCASTD 52(AX), Y5
-	VPMADDWD     96(DI), Y5, Y5
-	VPADDD       Y5, Y4, Y4
+	VPMADDWD     Y4, Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VMOVDQU      80(BX), Y4
+	VPSHUFB      highPair0<>+0(SB), Y4, Y4
+	VPSRAW       $0x03, Y4, Y4
 	VPBROADCASTD 40(AX), Y5
-	VPMADDWD     128(DI), Y5, Y5
-	VPADDD       Y5, Y4, Y4
+	VPMADDWD     Y4, Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VMOVDQU      80(BX), Y4
+	VPSHUFB      highPair1<>+0(SB), Y4, Y4
+	VPSRAW       $0x03, Y4, Y4
 	VPBROADCASTD 44(AX), Y5
-	VPMADDWD     160(DI), Y5, Y5
-	VPADDD       Y5, Y4, Y4
+	VPMADDWD     Y4, Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VMOVDQU      112(BX), Y4
+	VPSHUFB      highPair0<>+0(SB), Y4, Y4
+	VPSRAW       $0x03, Y4, Y4
 	VPBROADCASTD 56(AX), Y5
-	VPMADDWD     192(DI), Y5, Y5
-	VPADDD       Y5, Y4, Y4
+	VPMADDWD     Y4, Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VMOVDQU      112(BX), Y4
+	VPSHUFB      highPair1<>+0(SB), Y4, Y4
+	VPSRAW       $0x03, Y4, Y4
 	VPBROADCASTD 60(AX), Y5
-	VPMADDWD     224(DI), Y5, Y5
-	VPADDD       Y5, Y4, Y4
-	VPSUBD       Y4, Y1, Y1
-	VBROADCASTSS (DX), Y4
-	VMULPS       Y0, Y4, Y0
+	VPMADDWD     Y4, Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VCVTPH2PS    (BX), Y4
+	VPSUBD       Y0, Y1, Y1
+	VBROADCASTSS (DX), Y0
+	VMULPS       Y4, Y0, Y0
 	VCVTDQ2PS    Y1, Y1
 	VMOVUPS      (AX), Y4
 	VFMADD231PS  Y0, Y1, Y4
 	VMOVUPS      Y4, (AX)
 	ADDQ         $0x00000690, BX
 	ADDQ         $0x04, DX
-	ADDQ         $0x40, 872(SP)
-	DECQ         864(SP)
+	ADDQ         $0x40, 104(SP)
+	DECQ         96(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
 	MOVQ         ldy+8(FP), DX
@@ -523,9 +483,21 @@ DATA highTwice3<>+16(SB)/8, $0x0780078003800380
 DATA highTwice3<>+24(SB)/8, $0x0f800f800b800b80
 GLOBL highTwice3<>(SB), RODATA|NOPTR, $32
 
+DATA highPair0<>+0(SB)/8, $0x0580048001800080
+DATA highPair0<>+8(SB)/8, $0x0d800c8009800880
+DATA highPair0<>+16(SB)/8, $0x0580048001800080
+DATA highPair0<>+24(SB)/8, $0x0d800c8009800880
+GLOBL highPair0<>(SB), RODATA|NOPTR, $32
+
+DATA highPair1<>+0(SB)/8, $0x0780068003800280
+DATA highPair1<>+8(SB)/8, $0x0f800e800b800a80
+DATA highPair1<>+16(SB)/8, $0x0780068003800280
+DATA highPair1<>+24(SB)/8, $0x0f800e800b800a80
+GLOBL highPair1<>(SB), RODATA|NOPTR, $32
+
 // func avx2VecQ6_Kx2(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·avx2VecQ6_Kx2(SB), $944-64
+TEXT ·avx2VecQ6_Kx2(SB), $176-64
 	LEAQ    (SP), AX
 	ADDQ    $0x1f, AX
 	ANDQ    $-32, AX
@@ -544,99 +516,14 @@ panel:
 	VXORPS  Y0, Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	MOVQ    nb+40(FP), R8
-	MOVQ    R8, 928(SP)
+	MOVQ    R8, 160(SP)
 	MOVQ    xs+32(FP), R8
-	MOVQ    R8, 936(SP)
+	MOVQ    R8, 168(SP)
 
 block:
-	LEAQ       128(AX), R8
-	LEAQ       640(AX), R9
-	VMOVDQU    16(DI), Y0
-	VPSHUFB    highTwice0<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, (R8)
-	VPSHUFB    highTwice1<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 32(R8)
-	VPSHUFB    highTwice2<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 64(R8)
-	VPSHUFB    highTwice3<>+0(SB), Y0, Y0
-	VPSRAW     $0x08, Y0, Y0
-	VMOVDQU    Y0, 96(R8)
-	VMOVDQU    48(DI), Y0
-	VPSHUFB    highTwice0<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 128(R8)
-	VPSHUFB    highTwice1<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 160(R8)
-	VPSHUFB    highTwice2<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 192(R8)
-	VPSHUFB    highTwice3<>+0(SB), Y0, Y0
-	VPSRAW     $0x08, Y0, Y0
-	VMOVDQU    Y0, 224(R8)
-	VMOVDQU    80(DI), Y0
-	VPSHUFB    highTwice0<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 256(R8)
-	VPSHUFB    highTwice1<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 288(R8)
-	VPSHUFB    highTwice2<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 320(R8)
-	VPSHUFB    highTwice3<>+0(SB), Y0, Y0
-	VPSRAW     $0x08, Y0, Y0
-	VMOVDQU    Y0, 352(R8)
-	VMOVDQU    112(DI), Y0
-	VPSHUFB    highTwice0<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 384(R8)
-	VPSHUFB    highTwice1<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 416(R8)
-	VPSHUFB    highTwice2<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 448(R8)
-	VPSHUFB    highTwice3<>+0(SB), Y0, Y0
-	VPSRAW     $0x08, Y0, Y0
-	VMOVDQU    Y0, 480(R8)
-	VMOVDQU    (R8), Y0
-	VPBLENDW   $0xaa, 32(R8), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, (R9)
-	VMOVDQU    64(R8), Y0
-	VPBLENDW   $0xaa, 96(R8), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, 32(R9)
-	VMOVDQU    128(R8), Y0
-	VPBLENDW   $0xaa, 160(R8), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, 64(R9)
-	VMOVDQU    192(R8), Y0
-	VPBLENDW   $0xaa, 224(R8), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, 96(R9)
-	VMOVDQU    256(R8), Y0
-	VPBLENDW   $0xaa, 288(R8), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, 128(R9)
-	VMOVDQU    320(R8), Y0
-	VPBLENDW   $0xaa, 352(R8), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, 160(R9)
-	VMOVDQU    384(R8), Y0
-	VPBLENDW   $0xaa, 416(R8), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, 192(R9)
-	VMOVDQU    448(R8), Y0
-	VPBLENDW   $0xaa, 480(R8), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, 224(R9)
-	LEAQ       656(DI), R10
-	LEAQ       144(DI), R11
+	LEAQ       16(DI), R8
+	LEAQ       656(DI), R9
+	LEAQ       144(DI), R10
 	VPXOR      Y1, Y1, Y1
 	VPXOR      Y3, Y3, Y3
 	PREFETCHT0 2048(DI)
@@ -650,28 +537,28 @@ block:
 	PREFETCHT0 2560(DI)
 	PREFETCHT0 2624(DI)
 	PREFETCHT0 2688(DI)
-	MOVQ       $0x00000002, R12
+	MOVQ       $0x00000002, R11
 
 step:
-	PREFETCHT0   2048(R10)
-	PREFETCHT0   2112(R10)
-	PREFETCHT0   2176(R10)
-	PREFETCHT0   2240(R10)
-	PREFETCHT0   2304(R10)
-	PREFETCHT0   2368(R10)
-	PREFETCHT0   2432(R10)
-	PREFETCHT0   2496(R10)
-	VPAND        (R10), Y4, Y2
-	VMOVDQU      (R11), Y0
+	PREFETCHT0   2048(R9)
+	PREFETCHT0   2112(R9)
+	PREFETCHT0   2176(R9)
+	PREFETCHT0   2240(R9)
+	PREFETCHT0   2304(R9)
+	PREFETCHT0   2368(R9)
+	PREFETCHT0   2432(R9)
+	PREFETCHT0   2496(R9)
+	VPAND        (R9), Y4, Y6
+	VMOVDQU      (R10), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPAND        Y5, Y0, Y0
-	VPOR         Y0, Y2, Y2
+	VPOR         Y0, Y6, Y6
 	VPBROADCASTD (CX), Y0
-	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD (CX)(SI*1), Y6
-	VPMADDUBSW   Y6, Y2, Y2
-	VPAND        32(R10), Y4, Y6
-	VMOVDQU      32(R11), Y7
+	VPMADDUBSW   Y0, Y6, Y0
+	VPBROADCASTD (CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y6, Y2
+	VPAND        32(R9), Y4, Y6
+	VMOVDQU      32(R10), Y7
 	VPSLLD       $0x04, Y7, Y7
 	VPAND        Y5, Y7, Y7
 	VPOR         Y7, Y6, Y6
@@ -679,47 +566,50 @@ step:
 	VPMADDUBSW   Y7, Y6, Y7
 	VPADDW       Y7, Y0, Y0
 	VPBROADCASTD 4(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y2, Y2
-	VPMADDWD     (R8), Y0, Y0
-	VPMADDWD     (R8), Y2, Y2
-	VPADDD       Y0, Y1, Y1
-	VPADDD       Y2, Y3, Y3
-	VPAND        64(R10), Y4, Y2
-	VMOVDQU      64(R11), Y0
-	VPSLLD       $0x04, Y0, Y0
-	VPAND        Y5, Y0, Y0
-	VPOR         Y0, Y2, Y2
-	VPBROADCASTD 8(CX), Y0
-	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD 8(CX)(SI*1), Y6
-	VPMADDUBSW   Y6, Y2, Y2
-	VPAND        96(R10), Y4, Y6
-	VMOVDQU      96(R11), Y7
-	VPSLLD       $0x04, Y7, Y7
-	VPAND        Y5, Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 12(CX), Y7
 	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y2, Y2
-	VPMADDWD     (R8), Y0, Y0
-	VPMADDWD     (R8), Y2, Y2
+	VPADDW       Y7, Y2, Y2
+	VMOVDQU      (R8), Y6
+	VPSHUFB      highTwice0<>+0(SB), Y6, Y6
+	VPSRAW       $0x08, Y6, Y6
+	VPMADDWD     Y6, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y6, Y2, Y2
 	VPADDD       Y2, Y3, Y3
-	VPAND        128(R10), Y4, Y2
-	VMOVDQU      128(R11), Y0
+	VPAND        64(R9), Y4, Y7
+	VMOVDQU      64(R10), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPAND        Y5, Y0, Y0
-	VPOR         Y0, Y2, Y2
+	VPOR         Y0, Y7, Y7
+	VPBROADCASTD 8(CX), Y0
+	VPMADDUBSW   Y0, Y7, Y0
+	VPBROADCASTD 8(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y7, Y2
+	VPAND        96(R9), Y4, Y7
+	VMOVDQU      96(R10), Y8
+	VPSLLD       $0x04, Y8, Y8
+	VPAND        Y5, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 12(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y2, Y2
+	VPMADDWD     Y6, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y6, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VPAND        128(R9), Y4, Y6
+	VMOVDQU      128(R10), Y0
+	VPSLLD       $0x04, Y0, Y0
+	VPAND        Y5, Y0, Y0
+	VPOR         Y0, Y6, Y6
 	VPBROADCASTD 16(CX), Y0
-	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD 16(CX)(SI*1), Y6
-	VPMADDUBSW   Y6, Y2, Y2
-	VPAND        160(R10), Y4, Y6
-	VMOVDQU      160(R11), Y7
+	VPMADDUBSW   Y0, Y6, Y0
+	VPBROADCASTD 16(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y6, Y2
+	VPAND        160(R9), Y4, Y6
+	VMOVDQU      160(R10), Y7
 	VPSLLD       $0x04, Y7, Y7
 	VPAND        Y5, Y7, Y7
 	VPOR         Y7, Y6, Y6
@@ -727,49 +617,51 @@ step:
 	VPMADDUBSW   Y7, Y6, Y7
 	VPADDW       Y7, Y0, Y0
 	VPBROADCASTD 20(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y2, Y2
-	VPMADDWD     32(R8), Y0, Y0
-	VPMADDWD     32(R8), Y2, Y2
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y2, Y2
+	VMOVDQU      (R8), Y6
+	VPSHUFB      highTwice1<>+0(SB), Y6, Y6
+	VPSRAW       $0x08, Y6, Y6
+	VPMADDWD     Y6, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y6, Y2, Y2
 	VPADDD       Y2, Y3, Y3
-	VPAND        192(R10), Y4, Y2
-	VMOVDQU      192(R11), Y0
+	VPAND        192(R9), Y4, Y7
+	VMOVDQU      192(R10), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPAND        Y5, Y0, Y0
-	VPOR         Y0, Y2, Y2
+	VPOR         Y0, Y7, Y7
 	VPBROADCASTD 24(CX), Y0
-	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD 24(CX)(SI*1), Y6
-	VPMADDUBSW   Y6, Y2, Y2
-	VPAND        224(R10), Y4, Y6
-	VMOVDQU      224(R11), Y7
-	VPSLLD       $0x04, Y7, Y7
-	VPAND        Y5, Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 28(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y2, Y2
-	VPMADDWD     32(R8), Y0, Y0
-	VPMADDWD     32(R8), Y2, Y2
+	VPMADDUBSW   Y0, Y7, Y0
+	VPBROADCASTD 24(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y7, Y2
+	VPAND        224(R9), Y4, Y7
+	VMOVDQU      224(R10), Y8
+	VPSLLD       $0x04, Y8, Y8
+	VPAND        Y5, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 28(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y2, Y2
+	VPMADDWD     Y6, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y6, Y2, Y2
 	VPADDD       Y2, Y3, Y3
 	ADDQ         $0x20, CX
-	ADDQ         $0x40, R8
-	VPAND        256(R10), Y4, Y2
-	VMOVDQU      (R11), Y0
+	VPAND        256(R9), Y4, Y6
+	VMOVDQU      (R10), Y0
 	VPSLLD       $0x02, Y0, Y0
 	VPAND        Y5, Y0, Y0
-	VPOR         Y0, Y2, Y2
+	VPOR         Y0, Y6, Y6
 	VPBROADCASTD (CX), Y0
-	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD (CX)(SI*1), Y6
-	VPMADDUBSW   Y6, Y2, Y2
-	VPAND        288(R10), Y4, Y6
-	VMOVDQU      32(R11), Y7
+	VPMADDUBSW   Y0, Y6, Y0
+	VPBROADCASTD (CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y6, Y2
+	VPAND        288(R9), Y4, Y6
+	VMOVDQU      32(R10), Y7
 	VPSLLD       $0x02, Y7, Y7
 	VPAND        Y5, Y7, Y7
 	VPOR         Y7, Y6, Y6
@@ -777,47 +669,50 @@ step:
 	VPMADDUBSW   Y7, Y6, Y7
 	VPADDW       Y7, Y0, Y0
 	VPBROADCASTD 4(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y2, Y2
-	VPMADDWD     (R8), Y0, Y0
-	VPMADDWD     (R8), Y2, Y2
-	VPADDD       Y0, Y1, Y1
-	VPADDD       Y2, Y3, Y3
-	VPAND        320(R10), Y4, Y2
-	VMOVDQU      64(R11), Y0
-	VPSLLD       $0x02, Y0, Y0
-	VPAND        Y5, Y0, Y0
-	VPOR         Y0, Y2, Y2
-	VPBROADCASTD 8(CX), Y0
-	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD 8(CX)(SI*1), Y6
-	VPMADDUBSW   Y6, Y2, Y2
-	VPAND        352(R10), Y4, Y6
-	VMOVDQU      96(R11), Y7
-	VPSLLD       $0x02, Y7, Y7
-	VPAND        Y5, Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 12(CX), Y7
 	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y2, Y2
-	VPMADDWD     (R8), Y0, Y0
-	VPMADDWD     (R8), Y2, Y2
+	VPADDW       Y7, Y2, Y2
+	VMOVDQU      (R8), Y6
+	VPSHUFB      highTwice2<>+0(SB), Y6, Y6
+	VPSRAW       $0x08, Y6, Y6
+	VPMADDWD     Y6, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y6, Y2, Y2
 	VPADDD       Y2, Y3, Y3
-	VPAND        384(R10), Y4, Y2
-	VMOVDQU      128(R11), Y0
+	VPAND        320(R9), Y4, Y7
+	VMOVDQU      64(R10), Y0
 	VPSLLD       $0x02, Y0, Y0
 	VPAND        Y5, Y0, Y0
-	VPOR         Y0, Y2, Y2
+	VPOR         Y0, Y7, Y7
+	VPBROADCASTD 8(CX), Y0
+	VPMADDUBSW   Y0, Y7, Y0
+	VPBROADCASTD 8(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y7, Y2
+	VPAND        352(R9), Y4, Y7
+	VMOVDQU      96(R10), Y8
+	VPSLLD       $0x02, Y8, Y8
+	VPAND        Y5, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 12(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y2, Y2
+	VPMADDWD     Y6, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y6, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VPAND        384(R9), Y4, Y6
+	VMOVDQU      128(R10), Y0
+	VPSLLD       $0x02, Y0, Y0
+	VPAND        Y5, Y0, Y0
+	VPOR         Y0, Y6, Y6
 	VPBROADCASTD 16(CX), Y0
-	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD 16(CX)(SI*1), Y6
-	VPMADDUBSW   Y6, Y2, Y2
-	VPAND        416(R10), Y4, Y6
-	VMOVDQU      160(R11), Y7
+	VPMADDUBSW   Y0, Y6, Y0
+	VPBROADCASTD 16(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y6, Y2
+	VPAND        416(R9), Y4, Y6
+	VMOVDQU      160(R10), Y7
 	VPSLLD       $0x02, Y7, Y7
 	VPAND        Y5, Y7, Y7
 	VPOR         Y7, Y6, Y6
@@ -825,151 +720,158 @@ step:
 	VPMADDUBSW   Y7, Y6, Y7
 	VPADDW       Y7, Y0, Y0
 	VPBROADCASTD 20(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y2, Y2
-	VPMADDWD     32(R8), Y0, Y0
-	VPMADDWD     32(R8), Y2, Y2
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y2, Y2
+	VMOVDQU      (R8), Y6
+	VPSHUFB      highTwice3<>+0(SB), Y6, Y6
+	VPSRAW       $0x08, Y6, Y6
+	VPMADDWD     Y6, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y6, Y2, Y2
 	VPADDD       Y2, Y3, Y3
-	VPAND        448(R10), Y4, Y2
-	VMOVDQU      192(R11), Y0
+	VPAND        448(R9), Y4, Y7
+	VMOVDQU      192(R10), Y0
 	VPSLLD       $0x02, Y0, Y0
 	VPAND        Y5, Y0, Y0
-	VPOR         Y0, Y2, Y2
+	VPOR         Y0, Y7, Y7
 	VPBROADCASTD 24(CX), Y0
-	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD 24(CX)(SI*1), Y6
-	VPMADDUBSW   Y6, Y2, Y2
-	VPAND        480(R10), Y4, Y6
-	VMOVDQU      224(R11), Y7
-	VPSLLD       $0x02, Y7, Y7
-	VPAND        Y5, Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 28(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y2, Y2
-	VPMADDWD     32(R8), Y0, Y0
-	VPMADDWD     32(R8), Y2, Y2
+	VPMADDUBSW   Y0, Y7, Y0
+	VPBROADCASTD 24(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y7, Y2
+	VPAND        480(R9), Y4, Y7
+	VMOVDQU      224(R10), Y8
+	VPSLLD       $0x02, Y8, Y8
+	VPAND        Y5, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 28(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y2, Y2
+	VPMADDWD     Y6, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y6, Y2, Y2
 	VPADDD       Y2, Y3, Y3
 	ADDQ         $0x20, CX
-	ADDQ         $0x40, R8
-	VMOVDQU      (R10), Y2
-	VPSRLD       $0x04, Y2, Y2
-	VPAND        Y4, Y2, Y2
-	VPAND        (R11), Y5, Y0
-	VPOR         Y0, Y2, Y2
-	VPBROADCASTD (CX), Y0
-	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD (CX)(SI*1), Y6
-	VPMADDUBSW   Y6, Y2, Y2
-	VMOVDQU      32(R10), Y6
+	VMOVDQU      (R9), Y6
 	VPSRLD       $0x04, Y6, Y6
 	VPAND        Y4, Y6, Y6
-	VPAND        32(R11), Y5, Y7
+	VPAND        (R10), Y5, Y0
+	VPOR         Y0, Y6, Y6
+	VPBROADCASTD (CX), Y0
+	VPMADDUBSW   Y0, Y6, Y0
+	VPBROADCASTD (CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y6, Y2
+	VMOVDQU      32(R9), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        Y4, Y6, Y6
+	VPAND        32(R10), Y5, Y7
 	VPOR         Y7, Y6, Y6
 	VPBROADCASTD 4(CX), Y7
 	VPMADDUBSW   Y7, Y6, Y7
 	VPADDW       Y7, Y0, Y0
 	VPBROADCASTD 4(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y2, Y2
-	VPMADDWD     (R8), Y0, Y0
-	VPMADDWD     (R8), Y2, Y2
-	VPADDD       Y0, Y1, Y1
-	VPADDD       Y2, Y3, Y3
-	VMOVDQU      64(R10), Y2
-	VPSRLD       $0x04, Y2, Y2
-	VPAND        Y4, Y2, Y2
-	VPAND        64(R11), Y5, Y0
-	VPOR         Y0, Y2, Y2
-	VPBROADCASTD 8(CX), Y0
-	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD 8(CX)(SI*1), Y6
-	VPMADDUBSW   Y6, Y2, Y2
-	VMOVDQU      96(R10), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        Y4, Y6, Y6
-	VPAND        96(R11), Y5, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 12(CX), Y7
 	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y2, Y2
-	VPMADDWD     (R8), Y0, Y0
-	VPMADDWD     (R8), Y2, Y2
+	VPADDW       Y7, Y2, Y2
+	VMOVDQU      32(R8), Y6
+	VPSHUFB      highTwice0<>+0(SB), Y6, Y6
+	VPSRAW       $0x08, Y6, Y6
+	VPMADDWD     Y6, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y6, Y2, Y2
 	VPADDD       Y2, Y3, Y3
-	VMOVDQU      128(R10), Y2
-	VPSRLD       $0x04, Y2, Y2
-	VPAND        Y4, Y2, Y2
-	VPAND        128(R11), Y5, Y0
-	VPOR         Y0, Y2, Y2
-	VPBROADCASTD 16(CX), Y0
-	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD 16(CX)(SI*1), Y6
-	VPMADDUBSW   Y6, Y2, Y2
-	VMOVDQU      160(R10), Y6
+	VMOVDQU      64(R9), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        Y4, Y7, Y7
+	VPAND        64(R10), Y5, Y0
+	VPOR         Y0, Y7, Y7
+	VPBROADCASTD 8(CX), Y0
+	VPMADDUBSW   Y0, Y7, Y0
+	VPBROADCASTD 8(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y7, Y2
+	VMOVDQU      96(R9), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        Y4, Y7, Y7
+	VPAND        96(R10), Y5, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 12(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y2, Y2
+	VPMADDWD     Y6, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y6, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VMOVDQU      128(R9), Y6
 	VPSRLD       $0x04, Y6, Y6
 	VPAND        Y4, Y6, Y6
-	VPAND        160(R11), Y5, Y7
+	VPAND        128(R10), Y5, Y0
+	VPOR         Y0, Y6, Y6
+	VPBROADCASTD 16(CX), Y0
+	VPMADDUBSW   Y0, Y6, Y0
+	VPBROADCASTD 16(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y6, Y2
+	VMOVDQU      160(R9), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        Y4, Y6, Y6
+	VPAND        160(R10), Y5, Y7
 	VPOR         Y7, Y6, Y6
 	VPBROADCASTD 20(CX), Y7
 	VPMADDUBSW   Y7, Y6, Y7
 	VPADDW       Y7, Y0, Y0
 	VPBROADCASTD 20(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y2, Y2
-	VPMADDWD     32(R8), Y0, Y0
-	VPMADDWD     32(R8), Y2, Y2
-	VPADDD       Y0, Y1, Y1
-	VPADDD       Y2, Y3, Y3
-	VMOVDQU      192(R10), Y2
-	VPSRLD       $0x04, Y2, Y2
-	VPAND        Y4, Y2, Y2
-	VPAND        192(R11), Y5, Y0
-	VPOR         Y0, Y2, Y2
-	VPBROADCASTD 24(CX), Y0
-	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD 24(CX)(SI*1), Y6
-	VPMADDUBSW   Y6, Y2, Y2
-	VMOVDQU      224(R10), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        Y4, Y6, Y6
-	VPAND        224(R11), Y5, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 28(CX), Y7
 	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y2, Y2
-	VPMADDWD     32(R8), Y0, Y0
-	VPMADDWD     32(R8), Y2, Y2
+	VPADDW       Y7, Y2, Y2
+	VMOVDQU      32(R8), Y6
+	VPSHUFB      highTwice1<>+0(SB), Y6, Y6
+	VPSRAW       $0x08, Y6, Y6
+	VPMADDWD     Y6, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y6, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VMOVDQU      192(R9), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        Y4, Y7, Y7
+	VPAND        192(R10), Y5, Y0
+	VPOR         Y0, Y7, Y7
+	VPBROADCASTD 24(CX), Y0
+	VPMADDUBSW   Y0, Y7, Y0
+	VPBROADCASTD 24(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y7, Y2
+	VMOVDQU      224(R9), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        Y4, Y7, Y7
+	VPAND        224(R10), Y5, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 28(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y2, Y2
+	VPMADDWD     Y6, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y6, Y2, Y2
 	VPADDD       Y2, Y3, Y3
 	ADDQ         $0x20, CX
-	ADDQ         $0x40, R8
-	VMOVDQU      256(R10), Y2
-	VPSRLD       $0x04, Y2, Y2
-	VPAND        Y4, Y2, Y2
-	VMOVDQU      (R11), Y0
-	VPSRLD       $0x02, Y0, Y0
-	VPAND        Y5, Y0, Y0
-	VPOR         Y0, Y2, Y2
-	VPBROADCASTD (CX), Y0
-	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD (CX)(SI*1), Y6
-	VPMADDUBSW   Y6, Y2, Y2
-	VMOVDQU      288(R10), Y6
+	VMOVDQU      256(R9), Y6
 	VPSRLD       $0x04, Y6, Y6
 	VPAND        Y4, Y6, Y6
-	VMOVDQU      32(R11), Y7
+	VMOVDQU      (R10), Y0
+	VPSRLD       $0x02, Y0, Y0
+	VPAND        Y5, Y0, Y0
+	VPOR         Y0, Y6, Y6
+	VPBROADCASTD (CX), Y0
+	VPMADDUBSW   Y0, Y6, Y0
+	VPBROADCASTD (CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y6, Y2
+	VMOVDQU      288(R9), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        Y4, Y6, Y6
+	VMOVDQU      32(R10), Y7
 	VPSRLD       $0x02, Y7, Y7
 	VPAND        Y5, Y7, Y7
 	VPOR         Y7, Y6, Y6
@@ -977,55 +879,58 @@ step:
 	VPMADDUBSW   Y7, Y6, Y7
 	VPADDW       Y7, Y0, Y0
 	VPBROADCASTD 4(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y2, Y2
-	VPMADDWD     (R8), Y0, Y0
-	VPMADDWD     (R8), Y2, Y2
-	VPADDD       Y0, Y1, Y1
-	VPADDD       Y2, Y3, Y3
-	VMOVDQU      320(R10), Y2
-	VPSRLD       $0x04, Y2, Y2
-	VPAND        Y4, Y2, Y2
-	VMOVDQU      64(R11), Y0
-	VPSRLD       $0x02, Y0, Y0
-	VPAND        Y5, Y0, Y0
-	VPOR         Y0, Y2, Y2
-	VPBROADCASTD 8(CX), Y0
-	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD 8(CX)(SI*1), Y6
-	VPMADDUBSW   Y6, Y2, Y2
-	VMOVDQU      352(R10), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        Y4, Y6, Y6
-	VMOVDQU      96(R11), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        Y5, Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 12(CX), Y7
 	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y2, Y2
-	VPMADDWD     (R8), Y0, Y0
-	VPMADDWD     (R8), Y2, Y2
+	VPADDW       Y7, Y2, Y2
+	VMOVDQU      32(R8), Y6
+	VPSHUFB      highTwice2<>+0(SB), Y6, Y6
+	VPSRAW       $0x08, Y6, Y6
+	VPMADDWD     Y6, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y6, Y2, Y2
 	VPADDD       Y2, Y3, Y3
-	VMOVDQU      384(R10), Y2
-	VPSRLD       $0x04, Y2, Y2
-	VPAND        Y4, Y2, Y2
-	VMOVDQU      128(R11), Y0
+	VMOVDQU      320(R9), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        Y4, Y7, Y7
+	VMOVDQU      64(R10), Y0
 	VPSRLD       $0x02, Y0, Y0
 	VPAND        Y5, Y0, Y0
-	VPOR         Y0, Y2, Y2
-	VPBROADCASTD 16(CX), Y0
-	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD 16(CX)(SI*1), Y6
-	VPMADDUBSW   Y6, Y2, Y2
-	VMOVDQU      416(R10), Y6
+	VPOR         Y0, Y7, Y7
+	VPBROADCASTD 8(CX), Y0
+	VPMADDUBSW   Y0, Y7, Y0
+	VPBROADCASTD 8(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y7, Y2
+	VMOVDQU      352(R9), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        Y4, Y7, Y7
+	VMOVDQU      96(R10), Y8
+	VPSRLD       $0x02, Y8, Y8
+	VPAND        Y5, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 12(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y2, Y2
+	VPMADDWD     Y6, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y6, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VMOVDQU      384(R9), Y6
 	VPSRLD       $0x04, Y6, Y6
 	VPAND        Y4, Y6, Y6
-	VMOVDQU      160(R11), Y7
+	VMOVDQU      128(R10), Y0
+	VPSRLD       $0x02, Y0, Y0
+	VPAND        Y5, Y0, Y0
+	VPOR         Y0, Y6, Y6
+	VPBROADCASTD 16(CX), Y0
+	VPMADDUBSW   Y0, Y6, Y0
+	VPBROADCASTD 16(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y6, Y2
+	VMOVDQU      416(R9), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        Y4, Y6, Y6
+	VMOVDQU      160(R10), Y7
 	VPSRLD       $0x02, Y7, Y7
 	VPAND        Y5, Y7, Y7
 	VPOR         Y7, Y6, Y6
@@ -1033,121 +938,148 @@ step:
 	VPMADDUBSW   Y7, Y6, Y7
 	VPADDW       Y7, Y0, Y0
 	VPBROADCASTD 20(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y2, Y2
-	VPMADDWD     32(R8), Y0, Y0
-	VPMADDWD     32(R8), Y2, Y2
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y2, Y2
+	VMOVDQU      32(R8), Y6
+	VPSHUFB      highTwice3<>+0(SB), Y6, Y6
+	VPSRAW       $0x08, Y6, Y6
+	VPMADDWD     Y6, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y6, Y2, Y2
 	VPADDD       Y2, Y3, Y3
-	VMOVDQU      448(R10), Y2
-	VPSRLD       $0x04, Y2, Y2
-	VPAND        Y4, Y2, Y2
-	VMOVDQU      192(R11), Y0
+	VMOVDQU      448(R9), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        Y4, Y7, Y7
+	VMOVDQU      192(R10), Y0
 	VPSRLD       $0x02, Y0, Y0
 	VPAND        Y5, Y0, Y0
-	VPOR         Y0, Y2, Y2
+	VPOR         Y0, Y7, Y7
 	VPBROADCASTD 24(CX), Y0
-	VPMADDUBSW   Y0, Y2, Y0
-	VPBROADCASTD 24(CX)(SI*1), Y6
-	VPMADDUBSW   Y6, Y2, Y2
-	VMOVDQU      480(R10), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        Y4, Y6, Y6
-	VMOVDQU      224(R11), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        Y5, Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 28(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y6
-	VPADDW       Y6, Y2, Y2
-	VPMADDWD     32(R8), Y0, Y0
-	VPMADDWD     32(R8), Y2, Y2
+	VPMADDUBSW   Y0, Y7, Y0
+	VPBROADCASTD 24(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y7, Y2
+	VMOVDQU      480(R9), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        Y4, Y7, Y7
+	VMOVDQU      224(R10), Y8
+	VPSRLD       $0x02, Y8, Y8
+	VPAND        Y5, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 28(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y2, Y2
+	VPMADDWD     Y6, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y6, Y2, Y2
 	VPADDD       Y2, Y3, Y3
 	ADDQ         $0x20, CX
 	ADDQ         $0x40, R8
-	ADDQ         $0x00000200, R10
-	ADDQ         $0x00000100, R11
-	DECQ         R12
+	ADDQ         $0x00000200, R9
+	ADDQ         $0x00000100, R10
+	DECQ         R11
 	JNZ          step
-	MOVQ         936(SP), R8
-	MOVQ         nb+40(FP), R10
-	SHLQ         $0x06, R10
+	MOVQ         168(SP), R8
+	MOVQ         nb+40(FP), R9
+	SHLQ         $0x06, R9
 	VMOVDQU      (R8), Y0
 	VPACKSSDW    32(R8), Y0, Y0
 	VMOVDQU      Y0, 64(AX)
-	ADDQ         R10, R8
+	ADDQ         R9, R8
 	VMOVDQU      (R8), Y0
 	VPACKSSDW    32(R8), Y0, Y0
 	VMOVDQU      Y0, 96(AX)
-	VCVTPH2PS    (DI), Y0
-	VPBROADCASTD 64(AX), Y2
-	VPMADDWD     (R9), Y2, Y2
-	VPBROADCASTD 68(AX), Y6
-	VPMADDWD     32(R9), Y6, Y6
-	VPADDD       Y6, Y2, Y2
-	VPBROADCASTD 80(AX), Y6
-	VPMADDWD     64(R9), Y6, Y6
-	VPADDD       Y6, Y2, Y2
-	VPBROADCASTD 84(AX), Y6
-	VPMADDWD     96(R9), Y6, Y6
-	VPADDD       Y6, Y2, Y2
-	VPBROADCASTD 72(AX), Y6
-	VPMADDWD     128(R9), Y6, Y6
-	VPADDD       Y6, Y2, Y2
-	VPBROADCASTD 76(AX), Y6
-	VPMADDWD     160(R9), Y6, Y6
-	VPADDD       Y6, Y2, Y2
-	VPBROADCASTD 88(AX), Y6
-	VPMADDWD     192(R9), Y6, Y6
-	VPADDD       Y6, Y2, Y2
-	VPBROADCASTD 92(AX), Y6
-	VPMADDWD     224(R9), Y6, Y6
-	VPADDD       Y6, Y2, Y2
-	VPSUBD       Y2, Y1, Y1
-	VBROADCASTSS (DX), Y2
-	VMULPS       Y0, Y2, Y2
+	VMOVDQU      16(DI), Y6
+	VPSHUFB      highPair0<>+0(SB), Y6, Y6
+	VPSRAW       $0x03, Y6, Y6
+	VPBROADCASTD 64(AX), Y0
+	VPMADDWD     Y6, Y0, Y0
+	VPBROADCASTD 96(AX), Y2
+	VPMADDWD     Y6, Y2, Y2
+	VMOVDQU      16(DI), Y6
+	VPSHUFB      highPair1<>+0(SB), Y6, Y6
+	VPSRAW       $0x03, Y6, Y6
+	VPBROADCASTD 68(AX), Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y0, Y0
+	VPBROADCASTD 100(AX), Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VMOVDQU      48(DI), Y6
+	VPSHUFB      highPair0<>+0(SB), Y6, Y6
+	VPSRAW       $0x03, Y6, Y6
+	VPBROADCASTD 80(AX), Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y0, Y0
+	VPBROADCASTD 112(AX), Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VMOVDQU      48(DI), Y6
+	VPSHUFB      highPair1<>+0(SB), Y6, Y6
+	VPSRAW       $0x03, Y6, Y6
+	VPBROADCASTD 84(AX), Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y0, Y0
+	VPBROADCASTD 116(AX), Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VMOVDQU      80(DI), Y6
+	VPSHUFB      highPair0<>+0(SB), Y6, Y6
+	VPSRAW       $0x03, Y6, Y6
+	VPBROADCASTD 72(AX), Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y0, Y0
+	VPBROADCASTD 104(AX), Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VMOVDQU      80(DI), Y6
+	VPSHUFB      highPair1<>+0(SB), Y6, Y6
+	VPSRAW       $0x03, Y6, Y6
+	VPBROADCASTD 76(AX), Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y0, Y0
+	VPBROADCASTD 108(AX), Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VMOVDQU      112(DI), Y6
+	VPSHUFB      highPair0<>+0(SB), Y6, Y6
+	VPSRAW       $0x03, Y6, Y6
+	VPBROADCASTD 88(AX), Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y0, Y0
+	VPBROADCASTD 120(AX), Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VMOVDQU      112(DI), Y6
+	VPSHUFB      highPair1<>+0(SB), Y6, Y6
+	VPSRAW       $0x03, Y6, Y6
+	VPBROADCASTD 92(AX), Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y0, Y0
+	VPBROADCASTD 124(AX), Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VCVTPH2PS    (DI), Y6
+	VPSUBD       Y0, Y1, Y1
+	VBROADCASTSS (DX), Y0
+	VMULPS       Y6, Y0, Y0
 	VCVTDQ2PS    Y1, Y1
-	VMOVUPS      (AX), Y6
-	VFMADD231PS  Y2, Y1, Y6
-	VMOVUPS      Y6, (AX)
-	VPBROADCASTD 96(AX), Y1
-	VPMADDWD     (R9), Y1, Y1
-	VPBROADCASTD 100(AX), Y2
-	VPMADDWD     32(R9), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 112(AX), Y2
-	VPMADDWD     64(R9), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 116(AX), Y2
-	VPMADDWD     96(R9), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 104(AX), Y2
-	VPMADDWD     128(R9), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 108(AX), Y2
-	VPMADDWD     160(R9), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 120(AX), Y2
-	VPMADDWD     192(R9), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 124(AX), Y2
-	VPMADDWD     224(R9), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPSUBD       Y1, Y3, Y3
-	VBROADCASTSS (DX)(BX*1), Y1
-	VMULPS       Y0, Y1, Y0
+	VMOVUPS      (AX), Y7
+	VFMADD231PS  Y0, Y1, Y7
+	VMOVUPS      Y7, (AX)
+	VPSUBD       Y2, Y3, Y3
+	VBROADCASTSS (DX)(BX*1), Y0
+	VMULPS       Y6, Y0, Y0
 	VCVTDQ2PS    Y3, Y3
 	VMOVUPS      32(AX), Y1
 	VFMADD231PS  Y0, Y3, Y1
 	VMOVUPS      Y1, 32(AX)
 	ADDQ         $0x00000690, DI
 	ADDQ         $0x04, DX
-	ADDQ         $0x40, 936(SP)
-	DECQ         928(SP)
+	ADDQ         $0x40, 168(SP)
+	DECQ         160(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
 	MOVQ         ldy+8(FP), DX
@@ -1165,7 +1097,7 @@ step:
 
 // func avx2VecQ6_Kx3(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·avx2VecQ6_Kx3(SB), $1008-64
+TEXT ·avx2VecQ6_Kx3(SB), $240-64
 	LEAQ    (SP), AX
 	ADDQ    $0x1f, AX
 	ANDQ    $-32, AX
@@ -1186,99 +1118,14 @@ panel:
 	VXORPS  Y0, Y0, Y0
 	VMOVUPS Y0, 64(AX)
 	MOVQ    nb+40(FP), R8
-	MOVQ    R8, 992(SP)
+	MOVQ    R8, 224(SP)
 	MOVQ    xs+32(FP), R8
-	MOVQ    R8, 1000(SP)
+	MOVQ    R8, 232(SP)
 
 block:
-	LEAQ       192(AX), R8
-	LEAQ       704(AX), R9
-	VMOVDQU    16(DI), Y0
-	VPSHUFB    highTwice0<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, (R8)
-	VPSHUFB    highTwice1<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 32(R8)
-	VPSHUFB    highTwice2<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 64(R8)
-	VPSHUFB    highTwice3<>+0(SB), Y0, Y0
-	VPSRAW     $0x08, Y0, Y0
-	VMOVDQU    Y0, 96(R8)
-	VMOVDQU    48(DI), Y0
-	VPSHUFB    highTwice0<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 128(R8)
-	VPSHUFB    highTwice1<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 160(R8)
-	VPSHUFB    highTwice2<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 192(R8)
-	VPSHUFB    highTwice3<>+0(SB), Y0, Y0
-	VPSRAW     $0x08, Y0, Y0
-	VMOVDQU    Y0, 224(R8)
-	VMOVDQU    80(DI), Y0
-	VPSHUFB    highTwice0<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 256(R8)
-	VPSHUFB    highTwice1<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 288(R8)
-	VPSHUFB    highTwice2<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 320(R8)
-	VPSHUFB    highTwice3<>+0(SB), Y0, Y0
-	VPSRAW     $0x08, Y0, Y0
-	VMOVDQU    Y0, 352(R8)
-	VMOVDQU    112(DI), Y0
-	VPSHUFB    highTwice0<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 384(R8)
-	VPSHUFB    highTwice1<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 416(R8)
-	VPSHUFB    highTwice2<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 448(R8)
-	VPSHUFB    highTwice3<>+0(SB), Y0, Y0
-	VPSRAW     $0x08, Y0, Y0
-	VMOVDQU    Y0, 480(R8)
-	VMOVDQU    (R8), Y0
-	VPBLENDW   $0xaa, 32(R8), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, (R9)
-	VMOVDQU    64(R8), Y0
-	VPBLENDW   $0xaa, 96(R8), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, 32(R9)
-	VMOVDQU    128(R8), Y0
-	VPBLENDW   $0xaa, 160(R8), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, 64(R9)
-	VMOVDQU    192(R8), Y0
-	VPBLENDW   $0xaa, 224(R8), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, 96(R9)
-	VMOVDQU    256(R8), Y0
-	VPBLENDW   $0xaa, 288(R8), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, 128(R9)
-	VMOVDQU    320(R8), Y0
-	VPBLENDW   $0xaa, 352(R8), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, 160(R9)
-	VMOVDQU    384(R8), Y0
-	VPBLENDW   $0xaa, 416(R8), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, 192(R9)
-	VMOVDQU    448(R8), Y0
-	VPBLENDW   $0xaa, 480(R8), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, 224(R9)
-	LEAQ       656(DI), R10
-	LEAQ       144(DI), R11
+	LEAQ       16(DI), R8
+	LEAQ       656(DI), R9
+	LEAQ       144(DI), R10
 	VPXOR      Y1, Y1, Y1
 	VPXOR      Y3, Y3, Y3
 	VPXOR      Y5, Y5, Y5
@@ -1293,30 +1140,30 @@ block:
 	PREFETCHT0 2560(DI)
 	PREFETCHT0 2624(DI)
 	PREFETCHT0 2688(DI)
-	MOVQ       $0x00000002, R12
+	MOVQ       $0x00000002, R11
 
 step:
-	PREFETCHT0   2048(R10)
-	PREFETCHT0   2112(R10)
-	PREFETCHT0   2176(R10)
-	PREFETCHT0   2240(R10)
-	PREFETCHT0   2304(R10)
-	PREFETCHT0   2368(R10)
-	PREFETCHT0   2432(R10)
-	PREFETCHT0   2496(R10)
-	VPAND        (R10), Y6, Y4
-	VMOVDQU      (R11), Y0
+	PREFETCHT0   2048(R9)
+	PREFETCHT0   2112(R9)
+	PREFETCHT0   2176(R9)
+	PREFETCHT0   2240(R9)
+	PREFETCHT0   2304(R9)
+	PREFETCHT0   2368(R9)
+	PREFETCHT0   2432(R9)
+	PREFETCHT0   2496(R9)
+	VPAND        (R9), Y6, Y8
+	VMOVDQU      (R10), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPAND        Y7, Y0, Y0
-	VPOR         Y0, Y4, Y4
+	VPOR         Y0, Y8, Y8
 	VPBROADCASTD (CX), Y0
-	VPMADDUBSW   Y0, Y4, Y0
+	VPMADDUBSW   Y0, Y8, Y0
 	VPBROADCASTD (CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD (CX)(SI*2), Y8
-	VPMADDUBSW   Y8, Y4, Y4
-	VPAND        32(R10), Y6, Y8
-	VMOVDQU      32(R11), Y9
+	VPMADDUBSW   Y2, Y8, Y2
+	VPBROADCASTD (CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y8, Y4
+	VPAND        32(R9), Y6, Y8
+	VMOVDQU      32(R10), Y9
 	VPSLLD       $0x04, Y9, Y9
 	VPAND        Y7, Y9, Y9
 	VPOR         Y9, Y8, Y8
@@ -1327,58 +1174,61 @@ step:
 	VPMADDUBSW   Y9, Y8, Y9
 	VPADDW       Y9, Y2, Y2
 	VPBROADCASTD 4(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y4, Y4
-	VPMADDWD     (R8), Y0, Y0
-	VPMADDWD     (R8), Y2, Y2
-	VPMADDWD     (R8), Y4, Y4
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y4, Y4
+	VMOVDQU      (R8), Y8
+	VPSHUFB      highTwice0<>+0(SB), Y8, Y8
+	VPSRAW       $0x08, Y8, Y8
+	VPMADDWD     Y8, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y8, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y8, Y4, Y4
 	VPADDD       Y4, Y5, Y5
-	VPAND        64(R10), Y6, Y4
-	VMOVDQU      64(R11), Y0
+	VPAND        64(R9), Y6, Y9
+	VMOVDQU      64(R10), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPAND        Y7, Y0, Y0
-	VPOR         Y0, Y4, Y4
+	VPOR         Y0, Y9, Y9
 	VPBROADCASTD 8(CX), Y0
-	VPMADDUBSW   Y0, Y4, Y0
+	VPMADDUBSW   Y0, Y9, Y0
 	VPBROADCASTD 8(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD 8(CX)(SI*2), Y8
-	VPMADDUBSW   Y8, Y4, Y4
-	VPAND        96(R10), Y6, Y8
-	VMOVDQU      96(R11), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPAND        Y7, Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 12(CX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y2, Y2
-	VPBROADCASTD 12(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y4, Y4
-	VPMADDWD     (R8), Y0, Y0
-	VPMADDWD     (R8), Y2, Y2
-	VPMADDWD     (R8), Y4, Y4
+	VPMADDUBSW   Y2, Y9, Y2
+	VPBROADCASTD 8(CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y9, Y4
+	VPAND        96(R9), Y6, Y9
+	VMOVDQU      96(R10), Y10
+	VPSLLD       $0x04, Y10, Y10
+	VPAND        Y7, Y10, Y10
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 12(CX), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y2, Y2
+	VPBROADCASTD 12(CX)(SI*2), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y4, Y4
+	VPMADDWD     Y8, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y8, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y8, Y4, Y4
 	VPADDD       Y4, Y5, Y5
-	VPAND        128(R10), Y6, Y4
-	VMOVDQU      128(R11), Y0
+	VPAND        128(R9), Y6, Y8
+	VMOVDQU      128(R10), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPAND        Y7, Y0, Y0
-	VPOR         Y0, Y4, Y4
+	VPOR         Y0, Y8, Y8
 	VPBROADCASTD 16(CX), Y0
-	VPMADDUBSW   Y0, Y4, Y0
+	VPMADDUBSW   Y0, Y8, Y0
 	VPBROADCASTD 16(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD 16(CX)(SI*2), Y8
-	VPMADDUBSW   Y8, Y4, Y4
-	VPAND        160(R10), Y6, Y8
-	VMOVDQU      160(R11), Y9
+	VPMADDUBSW   Y2, Y8, Y2
+	VPBROADCASTD 16(CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y8, Y4
+	VPAND        160(R9), Y6, Y8
+	VMOVDQU      160(R10), Y9
 	VPSLLD       $0x04, Y9, Y9
 	VPAND        Y7, Y9, Y9
 	VPOR         Y9, Y8, Y8
@@ -1389,60 +1239,62 @@ step:
 	VPMADDUBSW   Y9, Y8, Y9
 	VPADDW       Y9, Y2, Y2
 	VPBROADCASTD 20(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y4, Y4
-	VPMADDWD     32(R8), Y0, Y0
-	VPMADDWD     32(R8), Y2, Y2
-	VPMADDWD     32(R8), Y4, Y4
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y4, Y4
+	VMOVDQU      (R8), Y8
+	VPSHUFB      highTwice1<>+0(SB), Y8, Y8
+	VPSRAW       $0x08, Y8, Y8
+	VPMADDWD     Y8, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y8, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y8, Y4, Y4
 	VPADDD       Y4, Y5, Y5
-	VPAND        192(R10), Y6, Y4
-	VMOVDQU      192(R11), Y0
+	VPAND        192(R9), Y6, Y9
+	VMOVDQU      192(R10), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPAND        Y7, Y0, Y0
-	VPOR         Y0, Y4, Y4
+	VPOR         Y0, Y9, Y9
 	VPBROADCASTD 24(CX), Y0
-	VPMADDUBSW   Y0, Y4, Y0
+	VPMADDUBSW   Y0, Y9, Y0
 	VPBROADCASTD 24(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD 24(CX)(SI*2), Y8
-	VPMADDUBSW   Y8, Y4, Y4
-	VPAND        224(R10), Y6, Y8
-	VMOVDQU      224(R11), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPAND        Y7, Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 28(CX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y2, Y2
-	VPBROADCASTD 28(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y4, Y4
-	VPMADDWD     32(R8), Y0, Y0
-	VPMADDWD     32(R8), Y2, Y2
-	VPMADDWD     32(R8), Y4, Y4
+	VPMADDUBSW   Y2, Y9, Y2
+	VPBROADCASTD 24(CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y9, Y4
+	VPAND        224(R9), Y6, Y9
+	VMOVDQU      224(R10), Y10
+	VPSLLD       $0x04, Y10, Y10
+	VPAND        Y7, Y10, Y10
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 28(CX), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y2, Y2
+	VPBROADCASTD 28(CX)(SI*2), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y4, Y4
+	VPMADDWD     Y8, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y8, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y8, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	ADDQ         $0x20, CX
-	ADDQ         $0x40, R8
-	VPAND        256(R10), Y6, Y4
-	VMOVDQU      (R11), Y0
+	VPAND        256(R9), Y6, Y8
+	VMOVDQU      (R10), Y0
 	VPSLLD       $0x02, Y0, Y0
 	VPAND        Y7, Y0, Y0
-	VPOR         Y0, Y4, Y4
+	VPOR         Y0, Y8, Y8
 	VPBROADCASTD (CX), Y0
-	VPMADDUBSW   Y0, Y4, Y0
+	VPMADDUBSW   Y0, Y8, Y0
 	VPBROADCASTD (CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD (CX)(SI*2), Y8
-	VPMADDUBSW   Y8, Y4, Y4
-	VPAND        288(R10), Y6, Y8
-	VMOVDQU      32(R11), Y9
+	VPMADDUBSW   Y2, Y8, Y2
+	VPBROADCASTD (CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y8, Y4
+	VPAND        288(R9), Y6, Y8
+	VMOVDQU      32(R10), Y9
 	VPSLLD       $0x02, Y9, Y9
 	VPAND        Y7, Y9, Y9
 	VPOR         Y9, Y8, Y8
@@ -1453,58 +1305,61 @@ step:
 	VPMADDUBSW   Y9, Y8, Y9
 	VPADDW       Y9, Y2, Y2
 	VPBROADCASTD 4(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y4, Y4
-	VPMADDWD     (R8), Y0, Y0
-	VPMADDWD     (R8), Y2, Y2
-	VPMADDWD     (R8), Y4, Y4
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y4, Y4
+	VMOVDQU      (R8), Y8
+	VPSHUFB      highTwice2<>+0(SB), Y8, Y8
+	VPSRAW       $0x08, Y8, Y8
+	VPMADDWD     Y8, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y8, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y8, Y4, Y4
 	VPADDD       Y4, Y5, Y5
-	VPAND        320(R10), Y6, Y4
-	VMOVDQU      64(R11), Y0
+	VPAND        320(R9), Y6, Y9
+	VMOVDQU      64(R10), Y0
 	VPSLLD       $0x02, Y0, Y0
 	VPAND        Y7, Y0, Y0
-	VPOR         Y0, Y4, Y4
+	VPOR         Y0, Y9, Y9
 	VPBROADCASTD 8(CX), Y0
-	VPMADDUBSW   Y0, Y4, Y0
+	VPMADDUBSW   Y0, Y9, Y0
 	VPBROADCASTD 8(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD 8(CX)(SI*2), Y8
-	VPMADDUBSW   Y8, Y4, Y4
-	VPAND        352(R10), Y6, Y8
-	VMOVDQU      96(R11), Y9
-	VPSLLD       $0x02, Y9, Y9
-	VPAND        Y7, Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 12(CX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y2, Y2
-	VPBROADCASTD 12(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y4, Y4
-	VPMADDWD     (R8), Y0, Y0
-	VPMADDWD     (R8), Y2, Y2
-	VPMADDWD     (R8), Y4, Y4
+	VPMADDUBSW   Y2, Y9, Y2
+	VPBROADCASTD 8(CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y9, Y4
+	VPAND        352(R9), Y6, Y9
+	VMOVDQU      96(R10), Y10
+	VPSLLD       $0x02, Y10, Y10
+	VPAND        Y7, Y10, Y10
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 12(CX), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y2, Y2
+	VPBROADCASTD 12(CX)(SI*2), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y4, Y4
+	VPMADDWD     Y8, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y8, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y8, Y4, Y4
 	VPADDD       Y4, Y5, Y5
-	VPAND        384(R10), Y6, Y4
-	VMOVDQU      128(R11), Y0
+	VPAND        384(R9), Y6, Y8
+	VMOVDQU      128(R10), Y0
 	VPSLLD       $0x02, Y0, Y0
 	VPAND        Y7, Y0, Y0
-	VPOR         Y0, Y4, Y4
+	VPOR         Y0, Y8, Y8
 	VPBROADCASTD 16(CX), Y0
-	VPMADDUBSW   Y0, Y4, Y0
+	VPMADDUBSW   Y0, Y8, Y0
 	VPBROADCASTD 16(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD 16(CX)(SI*2), Y8
-	VPMADDUBSW   Y8, Y4, Y4
-	VPAND        416(R10), Y6, Y8
-	VMOVDQU      160(R11), Y9
+	VPMADDUBSW   Y2, Y8, Y2
+	VPBROADCASTD 16(CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y8, Y4
+	VPAND        416(R9), Y6, Y8
+	VMOVDQU      160(R10), Y9
 	VPSLLD       $0x02, Y9, Y9
 	VPAND        Y7, Y9, Y9
 	VPOR         Y9, Y8, Y8
@@ -1515,62 +1370,64 @@ step:
 	VPMADDUBSW   Y9, Y8, Y9
 	VPADDW       Y9, Y2, Y2
 	VPBROADCASTD 20(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y4, Y4
-	VPMADDWD     32(R8), Y0, Y0
-	VPMADDWD     32(R8), Y2, Y2
-	VPMADDWD     32(R8), Y4, Y4
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y4, Y4
+	VMOVDQU      (R8), Y8
+	VPSHUFB      highTwice3<>+0(SB), Y8, Y8
+	VPSRAW       $0x08, Y8, Y8
+	VPMADDWD     Y8, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y8, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y8, Y4, Y4
 	VPADDD       Y4, Y5, Y5
-	VPAND        448(R10), Y6, Y4
-	VMOVDQU      192(R11), Y0
+	VPAND        448(R9), Y6, Y9
+	VMOVDQU      192(R10), Y0
 	VPSLLD       $0x02, Y0, Y0
 	VPAND        Y7, Y0, Y0
-	VPOR         Y0, Y4, Y4
+	VPOR         Y0, Y9, Y9
 	VPBROADCASTD 24(CX), Y0
-	VPMADDUBSW   Y0, Y4, Y0
+	VPMADDUBSW   Y0, Y9, Y0
 	VPBROADCASTD 24(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD 24(CX)(SI*2), Y8
-	VPMADDUBSW   Y8, Y4, Y4
-	VPAND        480(R10), Y6, Y8
-	VMOVDQU      224(R11), Y9
-	VPSLLD       $0x02, Y9, Y9
-	VPAND        Y7, Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 28(CX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y2, Y2
-	VPBROADCASTD 28(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y4, Y4
-	VPMADDWD     32(R8), Y0, Y0
-	VPMADDWD     32(R8), Y2, Y2
-	VPMADDWD     32(R8), Y4, Y4
+	VPMADDUBSW   Y2, Y9, Y2
+	VPBROADCASTD 24(CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y9, Y4
+	VPAND        480(R9), Y6, Y9
+	VMOVDQU      224(R10), Y10
+	VPSLLD       $0x02, Y10, Y10
+	VPAND        Y7, Y10, Y10
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 28(CX), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y2, Y2
+	VPBROADCASTD 28(CX)(SI*2), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y4, Y4
+	VPMADDWD     Y8, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y8, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y8, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	ADDQ         $0x20, CX
-	ADDQ         $0x40, R8
-	VMOVDQU      (R10), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        Y6, Y4, Y4
-	VPAND        (R11), Y7, Y0
-	VPOR         Y0, Y4, Y4
-	VPBROADCASTD (CX), Y0
-	VPMADDUBSW   Y0, Y4, Y0
-	VPBROADCASTD (CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD (CX)(SI*2), Y8
-	VPMADDUBSW   Y8, Y4, Y4
-	VMOVDQU      32(R10), Y8
+	VMOVDQU      (R9), Y8
 	VPSRLD       $0x04, Y8, Y8
 	VPAND        Y6, Y8, Y8
-	VPAND        32(R11), Y7, Y9
+	VPAND        (R10), Y7, Y0
+	VPOR         Y0, Y8, Y8
+	VPBROADCASTD (CX), Y0
+	VPMADDUBSW   Y0, Y8, Y0
+	VPBROADCASTD (CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y8, Y2
+	VPBROADCASTD (CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y8, Y4
+	VMOVDQU      32(R9), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        Y6, Y8, Y8
+	VPAND        32(R10), Y7, Y9
 	VPOR         Y9, Y8, Y8
 	VPBROADCASTD 4(CX), Y9
 	VPMADDUBSW   Y9, Y8, Y9
@@ -1579,60 +1436,63 @@ step:
 	VPMADDUBSW   Y9, Y8, Y9
 	VPADDW       Y9, Y2, Y2
 	VPBROADCASTD 4(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y4, Y4
-	VPMADDWD     (R8), Y0, Y0
-	VPMADDWD     (R8), Y2, Y2
-	VPMADDWD     (R8), Y4, Y4
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y4, Y4
+	VMOVDQU      32(R8), Y8
+	VPSHUFB      highTwice0<>+0(SB), Y8, Y8
+	VPSRAW       $0x08, Y8, Y8
+	VPMADDWD     Y8, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y8, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y8, Y4, Y4
 	VPADDD       Y4, Y5, Y5
-	VMOVDQU      64(R10), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        Y6, Y4, Y4
-	VPAND        64(R11), Y7, Y0
-	VPOR         Y0, Y4, Y4
+	VMOVDQU      64(R9), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        Y6, Y9, Y9
+	VPAND        64(R10), Y7, Y0
+	VPOR         Y0, Y9, Y9
 	VPBROADCASTD 8(CX), Y0
-	VPMADDUBSW   Y0, Y4, Y0
+	VPMADDUBSW   Y0, Y9, Y0
 	VPBROADCASTD 8(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD 8(CX)(SI*2), Y8
-	VPMADDUBSW   Y8, Y4, Y4
-	VMOVDQU      96(R10), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        Y6, Y8, Y8
-	VPAND        96(R11), Y7, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 12(CX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y2, Y2
-	VPBROADCASTD 12(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y4, Y4
-	VPMADDWD     (R8), Y0, Y0
-	VPMADDWD     (R8), Y2, Y2
-	VPMADDWD     (R8), Y4, Y4
+	VPMADDUBSW   Y2, Y9, Y2
+	VPBROADCASTD 8(CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y9, Y4
+	VMOVDQU      96(R9), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        Y6, Y9, Y9
+	VPAND        96(R10), Y7, Y10
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 12(CX), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y2, Y2
+	VPBROADCASTD 12(CX)(SI*2), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y4, Y4
+	VPMADDWD     Y8, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y8, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y8, Y4, Y4
 	VPADDD       Y4, Y5, Y5
-	VMOVDQU      128(R10), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        Y6, Y4, Y4
-	VPAND        128(R11), Y7, Y0
-	VPOR         Y0, Y4, Y4
-	VPBROADCASTD 16(CX), Y0
-	VPMADDUBSW   Y0, Y4, Y0
-	VPBROADCASTD 16(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD 16(CX)(SI*2), Y8
-	VPMADDUBSW   Y8, Y4, Y4
-	VMOVDQU      160(R10), Y8
+	VMOVDQU      128(R9), Y8
 	VPSRLD       $0x04, Y8, Y8
 	VPAND        Y6, Y8, Y8
-	VPAND        160(R11), Y7, Y9
+	VPAND        128(R10), Y7, Y0
+	VPOR         Y0, Y8, Y8
+	VPBROADCASTD 16(CX), Y0
+	VPMADDUBSW   Y0, Y8, Y0
+	VPBROADCASTD 16(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y8, Y2
+	VPBROADCASTD 16(CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y8, Y4
+	VMOVDQU      160(R9), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        Y6, Y8, Y8
+	VPAND        160(R10), Y7, Y9
 	VPOR         Y9, Y8, Y8
 	VPBROADCASTD 20(CX), Y9
 	VPMADDUBSW   Y9, Y8, Y9
@@ -1641,64 +1501,66 @@ step:
 	VPMADDUBSW   Y9, Y8, Y9
 	VPADDW       Y9, Y2, Y2
 	VPBROADCASTD 20(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y4, Y4
-	VPMADDWD     32(R8), Y0, Y0
-	VPMADDWD     32(R8), Y2, Y2
-	VPMADDWD     32(R8), Y4, Y4
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y4, Y4
+	VMOVDQU      32(R8), Y8
+	VPSHUFB      highTwice1<>+0(SB), Y8, Y8
+	VPSRAW       $0x08, Y8, Y8
+	VPMADDWD     Y8, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y8, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y8, Y4, Y4
 	VPADDD       Y4, Y5, Y5
-	VMOVDQU      192(R10), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        Y6, Y4, Y4
-	VPAND        192(R11), Y7, Y0
-	VPOR         Y0, Y4, Y4
+	VMOVDQU      192(R9), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        Y6, Y9, Y9
+	VPAND        192(R10), Y7, Y0
+	VPOR         Y0, Y9, Y9
 	VPBROADCASTD 24(CX), Y0
-	VPMADDUBSW   Y0, Y4, Y0
+	VPMADDUBSW   Y0, Y9, Y0
 	VPBROADCASTD 24(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD 24(CX)(SI*2), Y8
-	VPMADDUBSW   Y8, Y4, Y4
-	VMOVDQU      224(R10), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        Y6, Y8, Y8
-	VPAND        224(R11), Y7, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 28(CX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y2, Y2
-	VPBROADCASTD 28(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y4, Y4
-	VPMADDWD     32(R8), Y0, Y0
-	VPMADDWD     32(R8), Y2, Y2
-	VPMADDWD     32(R8), Y4, Y4
+	VPMADDUBSW   Y2, Y9, Y2
+	VPBROADCASTD 24(CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y9, Y4
+	VMOVDQU      224(R9), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        Y6, Y9, Y9
+	VPAND        224(R10), Y7, Y10
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 28(CX), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y2, Y2
+	VPBROADCASTD 28(CX)(SI*2), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y4, Y4
+	VPMADDWD     Y8, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y8, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y8, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	ADDQ         $0x20, CX
-	ADDQ         $0x40, R8
-	VMOVDQU      256(R10), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        Y6, Y4, Y4
-	VMOVDQU      (R11), Y0
-	VPSRLD       $0x02, Y0, Y0
-	VPAND        Y7, Y0, Y0
-	VPOR         Y0, Y4, Y4
-	VPBROADCASTD (CX), Y0
-	VPMADDUBSW   Y0, Y4, Y0
-	VPBROADCASTD (CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD (CX)(SI*2), Y8
-	VPMADDUBSW   Y8, Y4, Y4
-	VMOVDQU      288(R10), Y8
+	VMOVDQU      256(R9), Y8
 	VPSRLD       $0x04, Y8, Y8
 	VPAND        Y6, Y8, Y8
-	VMOVDQU      32(R11), Y9
+	VMOVDQU      (R10), Y0
+	VPSRLD       $0x02, Y0, Y0
+	VPAND        Y7, Y0, Y0
+	VPOR         Y0, Y8, Y8
+	VPBROADCASTD (CX), Y0
+	VPMADDUBSW   Y0, Y8, Y0
+	VPBROADCASTD (CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y8, Y2
+	VPBROADCASTD (CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y8, Y4
+	VMOVDQU      288(R9), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        Y6, Y8, Y8
+	VMOVDQU      32(R10), Y9
 	VPSRLD       $0x02, Y9, Y9
 	VPAND        Y7, Y9, Y9
 	VPOR         Y9, Y8, Y8
@@ -1709,66 +1571,69 @@ step:
 	VPMADDUBSW   Y9, Y8, Y9
 	VPADDW       Y9, Y2, Y2
 	VPBROADCASTD 4(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y4, Y4
-	VPMADDWD     (R8), Y0, Y0
-	VPMADDWD     (R8), Y2, Y2
-	VPMADDWD     (R8), Y4, Y4
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y4, Y4
+	VMOVDQU      32(R8), Y8
+	VPSHUFB      highTwice2<>+0(SB), Y8, Y8
+	VPSRAW       $0x08, Y8, Y8
+	VPMADDWD     Y8, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y8, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y8, Y4, Y4
 	VPADDD       Y4, Y5, Y5
-	VMOVDQU      320(R10), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        Y6, Y4, Y4
-	VMOVDQU      64(R11), Y0
+	VMOVDQU      320(R9), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        Y6, Y9, Y9
+	VMOVDQU      64(R10), Y0
 	VPSRLD       $0x02, Y0, Y0
 	VPAND        Y7, Y0, Y0
-	VPOR         Y0, Y4, Y4
+	VPOR         Y0, Y9, Y9
 	VPBROADCASTD 8(CX), Y0
-	VPMADDUBSW   Y0, Y4, Y0
+	VPMADDUBSW   Y0, Y9, Y0
 	VPBROADCASTD 8(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD 8(CX)(SI*2), Y8
-	VPMADDUBSW   Y8, Y4, Y4
-	VMOVDQU      352(R10), Y8
+	VPMADDUBSW   Y2, Y9, Y2
+	VPBROADCASTD 8(CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y9, Y4
+	VMOVDQU      352(R9), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        Y6, Y9, Y9
+	VMOVDQU      96(R10), Y10
+	VPSRLD       $0x02, Y10, Y10
+	VPAND        Y7, Y10, Y10
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 12(CX), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y2, Y2
+	VPBROADCASTD 12(CX)(SI*2), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y4, Y4
+	VPMADDWD     Y8, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y8, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y8, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VMOVDQU      384(R9), Y8
 	VPSRLD       $0x04, Y8, Y8
 	VPAND        Y6, Y8, Y8
-	VMOVDQU      96(R11), Y9
-	VPSRLD       $0x02, Y9, Y9
-	VPAND        Y7, Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 12(CX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y2, Y2
-	VPBROADCASTD 12(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y4, Y4
-	VPMADDWD     (R8), Y0, Y0
-	VPMADDWD     (R8), Y2, Y2
-	VPMADDWD     (R8), Y4, Y4
-	VPADDD       Y0, Y1, Y1
-	VPADDD       Y2, Y3, Y3
-	VPADDD       Y4, Y5, Y5
-	VMOVDQU      384(R10), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        Y6, Y4, Y4
-	VMOVDQU      128(R11), Y0
+	VMOVDQU      128(R10), Y0
 	VPSRLD       $0x02, Y0, Y0
 	VPAND        Y7, Y0, Y0
-	VPOR         Y0, Y4, Y4
+	VPOR         Y0, Y8, Y8
 	VPBROADCASTD 16(CX), Y0
-	VPMADDUBSW   Y0, Y4, Y0
+	VPMADDUBSW   Y0, Y8, Y0
 	VPBROADCASTD 16(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD 16(CX)(SI*2), Y8
-	VPMADDUBSW   Y8, Y4, Y4
-	VMOVDQU      416(R10), Y8
+	VPMADDUBSW   Y2, Y8, Y2
+	VPBROADCASTD 16(CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y8, Y4
+	VMOVDQU      416(R9), Y8
 	VPSRLD       $0x04, Y8, Y8
 	VPAND        Y6, Y8, Y8
-	VMOVDQU      160(R11), Y9
+	VMOVDQU      160(R10), Y9
 	VPSRLD       $0x02, Y9, Y9
 	VPAND        Y7, Y9, Y9
 	VPOR         Y9, Y8, Y8
@@ -1779,164 +1644,191 @@ step:
 	VPMADDUBSW   Y9, Y8, Y9
 	VPADDW       Y9, Y2, Y2
 	VPBROADCASTD 20(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y4, Y4
-	VPMADDWD     32(R8), Y0, Y0
-	VPMADDWD     32(R8), Y2, Y2
-	VPMADDWD     32(R8), Y4, Y4
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y4, Y4
+	VMOVDQU      32(R8), Y8
+	VPSHUFB      highTwice3<>+0(SB), Y8, Y8
+	VPSRAW       $0x08, Y8, Y8
+	VPMADDWD     Y8, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y8, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y8, Y4, Y4
 	VPADDD       Y4, Y5, Y5
-	VMOVDQU      448(R10), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        Y6, Y4, Y4
-	VMOVDQU      192(R11), Y0
+	VMOVDQU      448(R9), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        Y6, Y9, Y9
+	VMOVDQU      192(R10), Y0
 	VPSRLD       $0x02, Y0, Y0
 	VPAND        Y7, Y0, Y0
-	VPOR         Y0, Y4, Y4
+	VPOR         Y0, Y9, Y9
 	VPBROADCASTD 24(CX), Y0
-	VPMADDUBSW   Y0, Y4, Y0
+	VPMADDUBSW   Y0, Y9, Y0
 	VPBROADCASTD 24(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y4, Y2
-	VPBROADCASTD 24(CX)(SI*2), Y8
-	VPMADDUBSW   Y8, Y4, Y4
-	VMOVDQU      480(R10), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        Y6, Y8, Y8
-	VMOVDQU      224(R11), Y9
-	VPSRLD       $0x02, Y9, Y9
-	VPAND        Y7, Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 28(CX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y2, Y2
-	VPBROADCASTD 28(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y8
-	VPADDW       Y8, Y4, Y4
-	VPMADDWD     32(R8), Y0, Y0
-	VPMADDWD     32(R8), Y2, Y2
-	VPMADDWD     32(R8), Y4, Y4
+	VPMADDUBSW   Y2, Y9, Y2
+	VPBROADCASTD 24(CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y9, Y4
+	VMOVDQU      480(R9), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        Y6, Y9, Y9
+	VMOVDQU      224(R10), Y10
+	VPSRLD       $0x02, Y10, Y10
+	VPAND        Y7, Y10, Y10
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 28(CX), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y2, Y2
+	VPBROADCASTD 28(CX)(SI*2), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y4, Y4
+	VPMADDWD     Y8, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y8, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y8, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	ADDQ         $0x20, CX
 	ADDQ         $0x40, R8
-	ADDQ         $0x00000200, R10
-	ADDQ         $0x00000100, R11
-	DECQ         R12
+	ADDQ         $0x00000200, R9
+	ADDQ         $0x00000100, R10
+	DECQ         R11
 	JNZ          step
-	MOVQ         1000(SP), R8
-	MOVQ         nb+40(FP), R10
-	SHLQ         $0x06, R10
+	MOVQ         232(SP), R8
+	MOVQ         nb+40(FP), R9
+	SHLQ         $0x06, R9
 	VMOVDQU      (R8), Y0
 	VPACKSSDW    32(R8), Y0, Y0
 	VMOVDQU      Y0, 96(AX)
-	ADDQ         R10, R8
+	ADDQ         R9, R8
 	VMOVDQU      (R8), Y0
 	VPACKSSDW    32(R8), Y0, Y0
 	VMOVDQU      Y0, 128(AX)
-	ADDQ         R10, R8
+	ADDQ         R9, R8
 	VMOVDQU      (R8), Y0
 	VPACKSSDW    32(R8), Y0, Y0
 	VMOVDQU      Y0, 160(AX)
-	VCVTPH2PS    (DI), Y0
-	VPBROADCASTD 96(AX), Y2
-	VPMADDWD     (R9), Y2, Y2
-	VPBROADCASTD 100(AX), Y4
-	VPMADDWD     32(R9), Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPBROADCASTD 112(AX), Y4
-	VPMADDWD     64(R9), Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPBROADCASTD 116(AX), Y4
-	VPMADDWD     96(R9), Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPBROADCASTD 104(AX), Y4
-	VPMADDWD     128(R9), Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPBROADCASTD 108(AX), Y4
-	VPMADDWD     160(R9), Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPBROADCASTD 120(AX), Y4
-	VPMADDWD     192(R9), Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPBROADCASTD 124(AX), Y4
-	VPMADDWD     224(R9), Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPSUBD       Y2, Y1, Y1
-	VBROADCASTSS (DX), Y2
-	VMULPS       Y0, Y2, Y2
+	VMOVDQU      16(DI), Y8
+	VPSHUFB      highPair0<>+0(SB), Y8, Y8
+	VPSRAW       $0x03, Y8, Y8
+	VPBROADCASTD 96(AX), Y0
+	VPMADDWD     Y8, Y0, Y0
+	VPBROADCASTD 128(AX), Y2
+	VPMADDWD     Y8, Y2, Y2
+	VPBROADCASTD 160(AX), Y4
+	VPMADDWD     Y8, Y4, Y4
+	VMOVDQU      16(DI), Y8
+	VPSHUFB      highPair1<>+0(SB), Y8, Y8
+	VPSRAW       $0x03, Y8, Y8
+	VPBROADCASTD 100(AX), Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPBROADCASTD 132(AX), Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 164(AX), Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VMOVDQU      48(DI), Y8
+	VPSHUFB      highPair0<>+0(SB), Y8, Y8
+	VPSRAW       $0x03, Y8, Y8
+	VPBROADCASTD 112(AX), Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPBROADCASTD 144(AX), Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 176(AX), Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VMOVDQU      48(DI), Y8
+	VPSHUFB      highPair1<>+0(SB), Y8, Y8
+	VPSRAW       $0x03, Y8, Y8
+	VPBROADCASTD 116(AX), Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPBROADCASTD 148(AX), Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 180(AX), Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VMOVDQU      80(DI), Y8
+	VPSHUFB      highPair0<>+0(SB), Y8, Y8
+	VPSRAW       $0x03, Y8, Y8
+	VPBROADCASTD 104(AX), Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPBROADCASTD 136(AX), Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 168(AX), Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VMOVDQU      80(DI), Y8
+	VPSHUFB      highPair1<>+0(SB), Y8, Y8
+	VPSRAW       $0x03, Y8, Y8
+	VPBROADCASTD 108(AX), Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPBROADCASTD 140(AX), Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 172(AX), Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VMOVDQU      112(DI), Y8
+	VPSHUFB      highPair0<>+0(SB), Y8, Y8
+	VPSRAW       $0x03, Y8, Y8
+	VPBROADCASTD 120(AX), Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPBROADCASTD 152(AX), Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 184(AX), Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VMOVDQU      112(DI), Y8
+	VPSHUFB      highPair1<>+0(SB), Y8, Y8
+	VPSRAW       $0x03, Y8, Y8
+	VPBROADCASTD 124(AX), Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPBROADCASTD 156(AX), Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 188(AX), Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VCVTPH2PS    (DI), Y8
+	VPSUBD       Y0, Y1, Y1
+	VBROADCASTSS (DX), Y0
+	VMULPS       Y8, Y0, Y0
 	VCVTDQ2PS    Y1, Y1
-	VMOVUPS      (AX), Y4
-	VFMADD231PS  Y2, Y1, Y4
-	VMOVUPS      Y4, (AX)
-	VPBROADCASTD 128(AX), Y1
-	VPMADDWD     (R9), Y1, Y1
-	VPBROADCASTD 132(AX), Y2
-	VPMADDWD     32(R9), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 144(AX), Y2
-	VPMADDWD     64(R9), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 148(AX), Y2
-	VPMADDWD     96(R9), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 136(AX), Y2
-	VPMADDWD     128(R9), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 140(AX), Y2
-	VPMADDWD     160(R9), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 152(AX), Y2
-	VPMADDWD     192(R9), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 156(AX), Y2
-	VPMADDWD     224(R9), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPSUBD       Y1, Y3, Y3
-	VBROADCASTSS (DX)(BX*1), Y1
-	VMULPS       Y0, Y1, Y1
+	VMOVUPS      (AX), Y9
+	VFMADD231PS  Y0, Y1, Y9
+	VMOVUPS      Y9, (AX)
+	VPSUBD       Y2, Y3, Y3
+	VBROADCASTSS (DX)(BX*1), Y0
+	VMULPS       Y8, Y0, Y0
 	VCVTDQ2PS    Y3, Y3
-	VMOVUPS      32(AX), Y2
-	VFMADD231PS  Y1, Y3, Y2
-	VMOVUPS      Y2, 32(AX)
-	VPBROADCASTD 160(AX), Y1
-	VPMADDWD     (R9), Y1, Y1
-	VPBROADCASTD 164(AX), Y2
-	VPMADDWD     32(R9), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 176(AX), Y2
-	VPMADDWD     64(R9), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 180(AX), Y2
-	VPMADDWD     96(R9), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 168(AX), Y2
-	VPMADDWD     128(R9), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 172(AX), Y2
-	VPMADDWD     160(R9), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 184(AX), Y2
-	VPMADDWD     192(R9), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 188(AX), Y2
-	VPMADDWD     224(R9), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPSUBD       Y1, Y5, Y5
-	VBROADCASTSS (DX)(BX*2), Y1
-	VMULPS       Y0, Y1, Y0
+	VMOVUPS      32(AX), Y1
+	VFMADD231PS  Y0, Y3, Y1
+	VMOVUPS      Y1, 32(AX)
+	VPSUBD       Y4, Y5, Y5
+	VBROADCASTSS (DX)(BX*2), Y0
+	VMULPS       Y8, Y0, Y0
 	VCVTDQ2PS    Y5, Y5
 	VMOVUPS      64(AX), Y1
 	VFMADD231PS  Y0, Y5, Y1
 	VMOVUPS      Y1, 64(AX)
 	ADDQ         $0x00000690, DI
 	ADDQ         $0x04, DX
-	ADDQ         $0x40, 1000(SP)
-	DECQ         992(SP)
+	ADDQ         $0x40, 232(SP)
+	DECQ         224(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
 	MOVQ         ldy+8(FP), DX
@@ -1957,7 +1849,7 @@ step:
 
 // func avx2VecQ6_Kx4(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·avx2VecQ6_Kx4(SB), $1072-64
+TEXT ·avx2VecQ6_Kx4(SB), $304-64
 	LEAQ    (SP), AX
 	ADDQ    $0x1f, AX
 	ANDQ    $-32, AX
@@ -1982,99 +1874,14 @@ panel:
 	VXORPS  Y0, Y0, Y0
 	VMOVUPS Y0, 96(AX)
 	MOVQ    nb+40(FP), R10
-	MOVQ    R10, 1056(SP)
+	MOVQ    R10, 288(SP)
 	MOVQ    xs+32(FP), R10
-	MOVQ    R10, 1064(SP)
+	MOVQ    R10, 296(SP)
 
 block:
-	LEAQ       256(AX), R10
-	LEAQ       768(AX), R11
-	VMOVDQU    16(R9), Y0
-	VPSHUFB    highTwice0<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, (R10)
-	VPSHUFB    highTwice1<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 32(R10)
-	VPSHUFB    highTwice2<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 64(R10)
-	VPSHUFB    highTwice3<>+0(SB), Y0, Y0
-	VPSRAW     $0x08, Y0, Y0
-	VMOVDQU    Y0, 96(R10)
-	VMOVDQU    48(R9), Y0
-	VPSHUFB    highTwice0<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 128(R10)
-	VPSHUFB    highTwice1<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 160(R10)
-	VPSHUFB    highTwice2<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 192(R10)
-	VPSHUFB    highTwice3<>+0(SB), Y0, Y0
-	VPSRAW     $0x08, Y0, Y0
-	VMOVDQU    Y0, 224(R10)
-	VMOVDQU    80(R9), Y0
-	VPSHUFB    highTwice0<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 256(R10)
-	VPSHUFB    highTwice1<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 288(R10)
-	VPSHUFB    highTwice2<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 320(R10)
-	VPSHUFB    highTwice3<>+0(SB), Y0, Y0
-	VPSRAW     $0x08, Y0, Y0
-	VMOVDQU    Y0, 352(R10)
-	VMOVDQU    112(R9), Y0
-	VPSHUFB    highTwice0<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 384(R10)
-	VPSHUFB    highTwice1<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 416(R10)
-	VPSHUFB    highTwice2<>+0(SB), Y0, Y1
-	VPSRAW     $0x08, Y1, Y1
-	VMOVDQU    Y1, 448(R10)
-	VPSHUFB    highTwice3<>+0(SB), Y0, Y0
-	VPSRAW     $0x08, Y0, Y0
-	VMOVDQU    Y0, 480(R10)
-	VMOVDQU    (R10), Y0
-	VPBLENDW   $0xaa, 32(R10), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, (R11)
-	VMOVDQU    64(R10), Y0
-	VPBLENDW   $0xaa, 96(R10), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, 32(R11)
-	VMOVDQU    128(R10), Y0
-	VPBLENDW   $0xaa, 160(R10), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, 64(R11)
-	VMOVDQU    192(R10), Y0
-	VPBLENDW   $0xaa, 224(R10), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, 96(R11)
-	VMOVDQU    256(R10), Y0
-	VPBLENDW   $0xaa, 288(R10), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, 128(R11)
-	VMOVDQU    320(R10), Y0
-	VPBLENDW   $0xaa, 352(R10), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, 160(R11)
-	VMOVDQU    384(R10), Y0
-	VPBLENDW   $0xaa, 416(R10), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, 192(R11)
-	VMOVDQU    448(R10), Y0
-	VPBLENDW   $0xaa, 480(R10), Y0, Y0
-	VPSLLW     $0x05, Y0, Y0
-	VMOVDQU    Y0, 224(R11)
-	LEAQ       656(R9), R12
-	LEAQ       144(R9), R13
+	LEAQ       16(R9), R10
+	LEAQ       656(R9), R11
+	LEAQ       144(R9), R12
 	VPXOR      Y1, Y1, Y1
 	VPXOR      Y3, Y3, Y3
 	VPXOR      Y5, Y5, Y5
@@ -2090,32 +1897,32 @@ block:
 	PREFETCHT0 2560(R9)
 	PREFETCHT0 2624(R9)
 	PREFETCHT0 2688(R9)
-	MOVQ       $0x00000002, R14
+	MOVQ       $0x00000002, R13
 
 step:
-	PREFETCHT0   2048(R12)
-	PREFETCHT0   2112(R12)
-	PREFETCHT0   2176(R12)
-	PREFETCHT0   2240(R12)
-	PREFETCHT0   2304(R12)
-	PREFETCHT0   2368(R12)
-	PREFETCHT0   2432(R12)
-	PREFETCHT0   2496(R12)
-	VPAND        (R12), Y8, Y6
-	VMOVDQU      (R13), Y0
+	PREFETCHT0   2048(R11)
+	PREFETCHT0   2112(R11)
+	PREFETCHT0   2176(R11)
+	PREFETCHT0   2240(R11)
+	PREFETCHT0   2304(R11)
+	PREFETCHT0   2368(R11)
+	PREFETCHT0   2432(R11)
+	PREFETCHT0   2496(R11)
+	VPAND        (R11), Y8, Y10
+	VMOVDQU      (R12), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPAND        Y9, Y0, Y0
-	VPOR         Y0, Y6, Y6
+	VPOR         Y0, Y10, Y10
 	VPBROADCASTD (CX), Y0
-	VPMADDUBSW   Y0, Y6, Y0
+	VPMADDUBSW   Y0, Y10, Y0
 	VPBROADCASTD (CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y6, Y2
+	VPMADDUBSW   Y2, Y10, Y2
 	VPBROADCASTD (CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD (CX)(DI*1), Y10
-	VPMADDUBSW   Y10, Y6, Y6
-	VPAND        32(R12), Y8, Y10
-	VMOVDQU      32(R13), Y11
+	VPMADDUBSW   Y4, Y10, Y4
+	VPBROADCASTD (CX)(DI*1), Y6
+	VPMADDUBSW   Y6, Y10, Y6
+	VPAND        32(R11), Y8, Y10
+	VMOVDQU      32(R12), Y11
 	VPSLLD       $0x04, Y11, Y11
 	VPAND        Y9, Y11, Y11
 	VPOR         Y11, Y10, Y10
@@ -2129,69 +1936,72 @@ step:
 	VPMADDUBSW   Y11, Y10, Y11
 	VPADDW       Y11, Y4, Y4
 	VPBROADCASTD 4(CX)(DI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y10
-	VPADDW       Y10, Y6, Y6
-	VPMADDWD     (R10), Y0, Y0
-	VPMADDWD     (R10), Y2, Y2
-	VPMADDWD     (R10), Y4, Y4
-	VPMADDWD     (R10), Y6, Y6
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VMOVDQU      (R10), Y10
+	VPSHUFB      highTwice0<>+0(SB), Y10, Y10
+	VPSRAW       $0x08, Y10, Y10
+	VPMADDWD     Y10, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y10, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y10, Y4, Y4
 	VPADDD       Y4, Y5, Y5
+	VPMADDWD     Y10, Y6, Y6
 	VPADDD       Y6, Y7, Y7
-	VPAND        64(R12), Y8, Y6
-	VMOVDQU      64(R13), Y0
+	VPAND        64(R11), Y8, Y11
+	VMOVDQU      64(R12), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPAND        Y9, Y0, Y0
-	VPOR         Y0, Y6, Y6
+	VPOR         Y0, Y11, Y11
 	VPBROADCASTD 8(CX), Y0
-	VPMADDUBSW   Y0, Y6, Y0
+	VPMADDUBSW   Y0, Y11, Y0
 	VPBROADCASTD 8(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y6, Y2
+	VPMADDUBSW   Y2, Y11, Y2
 	VPBROADCASTD 8(CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD 8(CX)(DI*1), Y10
-	VPMADDUBSW   Y10, Y6, Y6
-	VPAND        96(R12), Y8, Y10
-	VMOVDQU      96(R13), Y11
-	VPSLLD       $0x04, Y11, Y11
-	VPAND        Y9, Y11, Y11
-	VPOR         Y11, Y10, Y10
-	VPBROADCASTD 12(CX), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y2, Y2
-	VPBROADCASTD 12(CX)(SI*2), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y4, Y4
-	VPBROADCASTD 12(CX)(DI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y10
-	VPADDW       Y10, Y6, Y6
-	VPMADDWD     (R10), Y0, Y0
-	VPMADDWD     (R10), Y2, Y2
-	VPMADDWD     (R10), Y4, Y4
-	VPMADDWD     (R10), Y6, Y6
+	VPMADDUBSW   Y4, Y11, Y4
+	VPBROADCASTD 8(CX)(DI*1), Y6
+	VPMADDUBSW   Y6, Y11, Y6
+	VPAND        96(R11), Y8, Y11
+	VMOVDQU      96(R12), Y12
+	VPSLLD       $0x04, Y12, Y12
+	VPAND        Y9, Y12, Y12
+	VPOR         Y12, Y11, Y11
+	VPBROADCASTD 12(CX), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y2, Y2
+	VPBROADCASTD 12(CX)(SI*2), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y4, Y4
+	VPBROADCASTD 12(CX)(DI*1), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y6, Y6
+	VPMADDWD     Y10, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y10, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y10, Y4, Y4
 	VPADDD       Y4, Y5, Y5
+	VPMADDWD     Y10, Y6, Y6
 	VPADDD       Y6, Y7, Y7
-	VPAND        128(R12), Y8, Y6
-	VMOVDQU      128(R13), Y0
+	VPAND        128(R11), Y8, Y10
+	VMOVDQU      128(R12), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPAND        Y9, Y0, Y0
-	VPOR         Y0, Y6, Y6
+	VPOR         Y0, Y10, Y10
 	VPBROADCASTD 16(CX), Y0
-	VPMADDUBSW   Y0, Y6, Y0
+	VPMADDUBSW   Y0, Y10, Y0
 	VPBROADCASTD 16(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y6, Y2
+	VPMADDUBSW   Y2, Y10, Y2
 	VPBROADCASTD 16(CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD 16(CX)(DI*1), Y10
-	VPMADDUBSW   Y10, Y6, Y6
-	VPAND        160(R12), Y8, Y10
-	VMOVDQU      160(R13), Y11
+	VPMADDUBSW   Y4, Y10, Y4
+	VPBROADCASTD 16(CX)(DI*1), Y6
+	VPMADDUBSW   Y6, Y10, Y6
+	VPAND        160(R11), Y8, Y10
+	VMOVDQU      160(R12), Y11
 	VPSLLD       $0x04, Y11, Y11
 	VPAND        Y9, Y11, Y11
 	VPOR         Y11, Y10, Y10
@@ -2205,71 +2015,73 @@ step:
 	VPMADDUBSW   Y11, Y10, Y11
 	VPADDW       Y11, Y4, Y4
 	VPBROADCASTD 20(CX)(DI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y10
-	VPADDW       Y10, Y6, Y6
-	VPMADDWD     32(R10), Y0, Y0
-	VPMADDWD     32(R10), Y2, Y2
-	VPMADDWD     32(R10), Y4, Y4
-	VPMADDWD     32(R10), Y6, Y6
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VMOVDQU      (R10), Y10
+	VPSHUFB      highTwice1<>+0(SB), Y10, Y10
+	VPSRAW       $0x08, Y10, Y10
+	VPMADDWD     Y10, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y10, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y10, Y4, Y4
 	VPADDD       Y4, Y5, Y5
+	VPMADDWD     Y10, Y6, Y6
 	VPADDD       Y6, Y7, Y7
-	VPAND        192(R12), Y8, Y6
-	VMOVDQU      192(R13), Y0
+	VPAND        192(R11), Y8, Y11
+	VMOVDQU      192(R12), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPAND        Y9, Y0, Y0
-	VPOR         Y0, Y6, Y6
+	VPOR         Y0, Y11, Y11
 	VPBROADCASTD 24(CX), Y0
-	VPMADDUBSW   Y0, Y6, Y0
+	VPMADDUBSW   Y0, Y11, Y0
 	VPBROADCASTD 24(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y6, Y2
+	VPMADDUBSW   Y2, Y11, Y2
 	VPBROADCASTD 24(CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD 24(CX)(DI*1), Y10
-	VPMADDUBSW   Y10, Y6, Y6
-	VPAND        224(R12), Y8, Y10
-	VMOVDQU      224(R13), Y11
-	VPSLLD       $0x04, Y11, Y11
-	VPAND        Y9, Y11, Y11
-	VPOR         Y11, Y10, Y10
-	VPBROADCASTD 28(CX), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y2, Y2
-	VPBROADCASTD 28(CX)(SI*2), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y4, Y4
-	VPBROADCASTD 28(CX)(DI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y10
-	VPADDW       Y10, Y6, Y6
-	VPMADDWD     32(R10), Y0, Y0
-	VPMADDWD     32(R10), Y2, Y2
-	VPMADDWD     32(R10), Y4, Y4
-	VPMADDWD     32(R10), Y6, Y6
+	VPMADDUBSW   Y4, Y11, Y4
+	VPBROADCASTD 24(CX)(DI*1), Y6
+	VPMADDUBSW   Y6, Y11, Y6
+	VPAND        224(R11), Y8, Y11
+	VMOVDQU      224(R12), Y12
+	VPSLLD       $0x04, Y12, Y12
+	VPAND        Y9, Y12, Y12
+	VPOR         Y12, Y11, Y11
+	VPBROADCASTD 28(CX), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y2, Y2
+	VPBROADCASTD 28(CX)(SI*2), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y4, Y4
+	VPBROADCASTD 28(CX)(DI*1), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y6, Y6
+	VPMADDWD     Y10, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y10, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y10, Y4, Y4
 	VPADDD       Y4, Y5, Y5
+	VPMADDWD     Y10, Y6, Y6
 	VPADDD       Y6, Y7, Y7
 	ADDQ         $0x20, CX
-	ADDQ         $0x40, R10
-	VPAND        256(R12), Y8, Y6
-	VMOVDQU      (R13), Y0
+	VPAND        256(R11), Y8, Y10
+	VMOVDQU      (R12), Y0
 	VPSLLD       $0x02, Y0, Y0
 	VPAND        Y9, Y0, Y0
-	VPOR         Y0, Y6, Y6
+	VPOR         Y0, Y10, Y10
 	VPBROADCASTD (CX), Y0
-	VPMADDUBSW   Y0, Y6, Y0
+	VPMADDUBSW   Y0, Y10, Y0
 	VPBROADCASTD (CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y6, Y2
+	VPMADDUBSW   Y2, Y10, Y2
 	VPBROADCASTD (CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD (CX)(DI*1), Y10
-	VPMADDUBSW   Y10, Y6, Y6
-	VPAND        288(R12), Y8, Y10
-	VMOVDQU      32(R13), Y11
+	VPMADDUBSW   Y4, Y10, Y4
+	VPBROADCASTD (CX)(DI*1), Y6
+	VPMADDUBSW   Y6, Y10, Y6
+	VPAND        288(R11), Y8, Y10
+	VMOVDQU      32(R12), Y11
 	VPSLLD       $0x02, Y11, Y11
 	VPAND        Y9, Y11, Y11
 	VPOR         Y11, Y10, Y10
@@ -2283,69 +2095,72 @@ step:
 	VPMADDUBSW   Y11, Y10, Y11
 	VPADDW       Y11, Y4, Y4
 	VPBROADCASTD 4(CX)(DI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y10
-	VPADDW       Y10, Y6, Y6
-	VPMADDWD     (R10), Y0, Y0
-	VPMADDWD     (R10), Y2, Y2
-	VPMADDWD     (R10), Y4, Y4
-	VPMADDWD     (R10), Y6, Y6
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VMOVDQU      (R10), Y10
+	VPSHUFB      highTwice2<>+0(SB), Y10, Y10
+	VPSRAW       $0x08, Y10, Y10
+	VPMADDWD     Y10, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y10, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y10, Y4, Y4
 	VPADDD       Y4, Y5, Y5
+	VPMADDWD     Y10, Y6, Y6
 	VPADDD       Y6, Y7, Y7
-	VPAND        320(R12), Y8, Y6
-	VMOVDQU      64(R13), Y0
+	VPAND        320(R11), Y8, Y11
+	VMOVDQU      64(R12), Y0
 	VPSLLD       $0x02, Y0, Y0
 	VPAND        Y9, Y0, Y0
-	VPOR         Y0, Y6, Y6
+	VPOR         Y0, Y11, Y11
 	VPBROADCASTD 8(CX), Y0
-	VPMADDUBSW   Y0, Y6, Y0
+	VPMADDUBSW   Y0, Y11, Y0
 	VPBROADCASTD 8(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y6, Y2
+	VPMADDUBSW   Y2, Y11, Y2
 	VPBROADCASTD 8(CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD 8(CX)(DI*1), Y10
-	VPMADDUBSW   Y10, Y6, Y6
-	VPAND        352(R12), Y8, Y10
-	VMOVDQU      96(R13), Y11
-	VPSLLD       $0x02, Y11, Y11
-	VPAND        Y9, Y11, Y11
-	VPOR         Y11, Y10, Y10
-	VPBROADCASTD 12(CX), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y2, Y2
-	VPBROADCASTD 12(CX)(SI*2), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y4, Y4
-	VPBROADCASTD 12(CX)(DI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y10
-	VPADDW       Y10, Y6, Y6
-	VPMADDWD     (R10), Y0, Y0
-	VPMADDWD     (R10), Y2, Y2
-	VPMADDWD     (R10), Y4, Y4
-	VPMADDWD     (R10), Y6, Y6
+	VPMADDUBSW   Y4, Y11, Y4
+	VPBROADCASTD 8(CX)(DI*1), Y6
+	VPMADDUBSW   Y6, Y11, Y6
+	VPAND        352(R11), Y8, Y11
+	VMOVDQU      96(R12), Y12
+	VPSLLD       $0x02, Y12, Y12
+	VPAND        Y9, Y12, Y12
+	VPOR         Y12, Y11, Y11
+	VPBROADCASTD 12(CX), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y2, Y2
+	VPBROADCASTD 12(CX)(SI*2), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y4, Y4
+	VPBROADCASTD 12(CX)(DI*1), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y6, Y6
+	VPMADDWD     Y10, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y10, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y10, Y4, Y4
 	VPADDD       Y4, Y5, Y5
+	VPMADDWD     Y10, Y6, Y6
 	VPADDD       Y6, Y7, Y7
-	VPAND        384(R12), Y8, Y6
-	VMOVDQU      128(R13), Y0
+	VPAND        384(R11), Y8, Y10
+	VMOVDQU      128(R12), Y0
 	VPSLLD       $0x02, Y0, Y0
 	VPAND        Y9, Y0, Y0
-	VPOR         Y0, Y6, Y6
+	VPOR         Y0, Y10, Y10
 	VPBROADCASTD 16(CX), Y0
-	VPMADDUBSW   Y0, Y6, Y0
+	VPMADDUBSW   Y0, Y10, Y0
 	VPBROADCASTD 16(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y6, Y2
+	VPMADDUBSW   Y2, Y10, Y2
 	VPBROADCASTD 16(CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD 16(CX)(DI*1), Y10
-	VPMADDUBSW   Y10, Y6, Y6
-	VPAND        416(R12), Y8, Y10
-	VMOVDQU      160(R13), Y11
+	VPMADDUBSW   Y4, Y10, Y4
+	VPBROADCASTD 16(CX)(DI*1), Y6
+	VPMADDUBSW   Y6, Y10, Y6
+	VPAND        416(R11), Y8, Y10
+	VMOVDQU      160(R12), Y11
 	VPSLLD       $0x02, Y11, Y11
 	VPAND        Y9, Y11, Y11
 	VPOR         Y11, Y10, Y10
@@ -2359,73 +2174,75 @@ step:
 	VPMADDUBSW   Y11, Y10, Y11
 	VPADDW       Y11, Y4, Y4
 	VPBROADCASTD 20(CX)(DI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y10
-	VPADDW       Y10, Y6, Y6
-	VPMADDWD     32(R10), Y0, Y0
-	VPMADDWD     32(R10), Y2, Y2
-	VPMADDWD     32(R10), Y4, Y4
-	VPMADDWD     32(R10), Y6, Y6
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VMOVDQU      (R10), Y10
+	VPSHUFB      highTwice3<>+0(SB), Y10, Y10
+	VPSRAW       $0x08, Y10, Y10
+	VPMADDWD     Y10, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y10, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y10, Y4, Y4
 	VPADDD       Y4, Y5, Y5
+	VPMADDWD     Y10, Y6, Y6
 	VPADDD       Y6, Y7, Y7
-	VPAND        448(R12), Y8, Y6
-	VMOVDQU      192(R13), Y0
+	VPAND        448(R11), Y8, Y11
+	VMOVDQU      192(R12), Y0
 	VPSLLD       $0x02, Y0, Y0
 	VPAND        Y9, Y0, Y0
-	VPOR         Y0, Y6, Y6
+	VPOR         Y0, Y11, Y11
 	VPBROADCASTD 24(CX), Y0
-	VPMADDUBSW   Y0, Y6, Y0
+	VPMADDUBSW   Y0, Y11, Y0
 	VPBROADCASTD 24(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y6, Y2
+	VPMADDUBSW   Y2, Y11, Y2
 	VPBROADCASTD 24(CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD 24(CX)(DI*1), Y10
-	VPMADDUBSW   Y10, Y6, Y6
-	VPAND        480(R12), Y8, Y10
-	VMOVDQU      224(R13), Y11
-	VPSLLD       $0x02, Y11, Y11
-	VPAND        Y9, Y11, Y11
-	VPOR         Y11, Y10, Y10
-	VPBROADCASTD 28(CX), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y2, Y2
-	VPBROADCASTD 28(CX)(SI*2), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y4, Y4
-	VPBROADCASTD 28(CX)(DI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y10
-	VPADDW       Y10, Y6, Y6
-	VPMADDWD     32(R10), Y0, Y0
-	VPMADDWD     32(R10), Y2, Y2
-	VPMADDWD     32(R10), Y4, Y4
-	VPMADDWD     32(R10), Y6, Y6
+	VPMADDUBSW   Y4, Y11, Y4
+	VPBROADCASTD 24(CX)(DI*1), Y6
+	VPMADDUBSW   Y6, Y11, Y6
+	VPAND        480(R11), Y8, Y11
+	VMOVDQU      224(R12), Y12
+	VPSLLD       $0x02, Y12, Y12
+	VPAND        Y9, Y12, Y12
+	VPOR         Y12, Y11, Y11
+	VPBROADCASTD 28(CX), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y2, Y2
+	VPBROADCASTD 28(CX)(SI*2), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y4, Y4
+	VPBROADCASTD 28(CX)(DI*1), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y6, Y6
+	VPMADDWD     Y10, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y10, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y10, Y4, Y4
 	VPADDD       Y4, Y5, Y5
+	VPMADDWD     Y10, Y6, Y6
 	VPADDD       Y6, Y7, Y7
 	ADDQ         $0x20, CX
-	ADDQ         $0x40, R10
-	VMOVDQU      (R12), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        Y8, Y6, Y6
-	VPAND        (R13), Y9, Y0
-	VPOR         Y0, Y6, Y6
-	VPBROADCASTD (CX), Y0
-	VPMADDUBSW   Y0, Y6, Y0
-	VPBROADCASTD (CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y6, Y2
-	VPBROADCASTD (CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD (CX)(DI*1), Y10
-	VPMADDUBSW   Y10, Y6, Y6
-	VMOVDQU      32(R12), Y10
+	VMOVDQU      (R11), Y10
 	VPSRLD       $0x04, Y10, Y10
 	VPAND        Y8, Y10, Y10
-	VPAND        32(R13), Y9, Y11
+	VPAND        (R12), Y9, Y0
+	VPOR         Y0, Y10, Y10
+	VPBROADCASTD (CX), Y0
+	VPMADDUBSW   Y0, Y10, Y0
+	VPBROADCASTD (CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y10, Y2
+	VPBROADCASTD (CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y10, Y4
+	VPBROADCASTD (CX)(DI*1), Y6
+	VPMADDUBSW   Y6, Y10, Y6
+	VMOVDQU      32(R11), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        Y8, Y10, Y10
+	VPAND        32(R12), Y9, Y11
 	VPOR         Y11, Y10, Y10
 	VPBROADCASTD 4(CX), Y11
 	VPMADDUBSW   Y11, Y10, Y11
@@ -2437,71 +2254,74 @@ step:
 	VPMADDUBSW   Y11, Y10, Y11
 	VPADDW       Y11, Y4, Y4
 	VPBROADCASTD 4(CX)(DI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y10
-	VPADDW       Y10, Y6, Y6
-	VPMADDWD     (R10), Y0, Y0
-	VPMADDWD     (R10), Y2, Y2
-	VPMADDWD     (R10), Y4, Y4
-	VPMADDWD     (R10), Y6, Y6
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VMOVDQU      32(R10), Y10
+	VPSHUFB      highTwice0<>+0(SB), Y10, Y10
+	VPSRAW       $0x08, Y10, Y10
+	VPMADDWD     Y10, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y10, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y10, Y4, Y4
 	VPADDD       Y4, Y5, Y5
+	VPMADDWD     Y10, Y6, Y6
 	VPADDD       Y6, Y7, Y7
-	VMOVDQU      64(R12), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        Y8, Y6, Y6
-	VPAND        64(R13), Y9, Y0
-	VPOR         Y0, Y6, Y6
+	VMOVDQU      64(R11), Y11
+	VPSRLD       $0x04, Y11, Y11
+	VPAND        Y8, Y11, Y11
+	VPAND        64(R12), Y9, Y0
+	VPOR         Y0, Y11, Y11
 	VPBROADCASTD 8(CX), Y0
-	VPMADDUBSW   Y0, Y6, Y0
+	VPMADDUBSW   Y0, Y11, Y0
 	VPBROADCASTD 8(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y6, Y2
+	VPMADDUBSW   Y2, Y11, Y2
 	VPBROADCASTD 8(CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD 8(CX)(DI*1), Y10
-	VPMADDUBSW   Y10, Y6, Y6
-	VMOVDQU      96(R12), Y10
-	VPSRLD       $0x04, Y10, Y10
-	VPAND        Y8, Y10, Y10
-	VPAND        96(R13), Y9, Y11
-	VPOR         Y11, Y10, Y10
-	VPBROADCASTD 12(CX), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y2, Y2
-	VPBROADCASTD 12(CX)(SI*2), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y4, Y4
-	VPBROADCASTD 12(CX)(DI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y10
-	VPADDW       Y10, Y6, Y6
-	VPMADDWD     (R10), Y0, Y0
-	VPMADDWD     (R10), Y2, Y2
-	VPMADDWD     (R10), Y4, Y4
-	VPMADDWD     (R10), Y6, Y6
+	VPMADDUBSW   Y4, Y11, Y4
+	VPBROADCASTD 8(CX)(DI*1), Y6
+	VPMADDUBSW   Y6, Y11, Y6
+	VMOVDQU      96(R11), Y11
+	VPSRLD       $0x04, Y11, Y11
+	VPAND        Y8, Y11, Y11
+	VPAND        96(R12), Y9, Y12
+	VPOR         Y12, Y11, Y11
+	VPBROADCASTD 12(CX), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y2, Y2
+	VPBROADCASTD 12(CX)(SI*2), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y4, Y4
+	VPBROADCASTD 12(CX)(DI*1), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y6, Y6
+	VPMADDWD     Y10, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y10, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y10, Y4, Y4
 	VPADDD       Y4, Y5, Y5
+	VPMADDWD     Y10, Y6, Y6
 	VPADDD       Y6, Y7, Y7
-	VMOVDQU      128(R12), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        Y8, Y6, Y6
-	VPAND        128(R13), Y9, Y0
-	VPOR         Y0, Y6, Y6
-	VPBROADCASTD 16(CX), Y0
-	VPMADDUBSW   Y0, Y6, Y0
-	VPBROADCASTD 16(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y6, Y2
-	VPBROADCASTD 16(CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD 16(CX)(DI*1), Y10
-	VPMADDUBSW   Y10, Y6, Y6
-	VMOVDQU      160(R12), Y10
+	VMOVDQU      128(R11), Y10
 	VPSRLD       $0x04, Y10, Y10
 	VPAND        Y8, Y10, Y10
-	VPAND        160(R13), Y9, Y11
+	VPAND        128(R12), Y9, Y0
+	VPOR         Y0, Y10, Y10
+	VPBROADCASTD 16(CX), Y0
+	VPMADDUBSW   Y0, Y10, Y0
+	VPBROADCASTD 16(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y10, Y2
+	VPBROADCASTD 16(CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y10, Y4
+	VPBROADCASTD 16(CX)(DI*1), Y6
+	VPMADDUBSW   Y6, Y10, Y6
+	VMOVDQU      160(R11), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        Y8, Y10, Y10
+	VPAND        160(R12), Y9, Y11
 	VPOR         Y11, Y10, Y10
 	VPBROADCASTD 20(CX), Y11
 	VPMADDUBSW   Y11, Y10, Y11
@@ -2513,75 +2333,77 @@ step:
 	VPMADDUBSW   Y11, Y10, Y11
 	VPADDW       Y11, Y4, Y4
 	VPBROADCASTD 20(CX)(DI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y10
-	VPADDW       Y10, Y6, Y6
-	VPMADDWD     32(R10), Y0, Y0
-	VPMADDWD     32(R10), Y2, Y2
-	VPMADDWD     32(R10), Y4, Y4
-	VPMADDWD     32(R10), Y6, Y6
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VMOVDQU      32(R10), Y10
+	VPSHUFB      highTwice1<>+0(SB), Y10, Y10
+	VPSRAW       $0x08, Y10, Y10
+	VPMADDWD     Y10, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y10, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y10, Y4, Y4
 	VPADDD       Y4, Y5, Y5
+	VPMADDWD     Y10, Y6, Y6
 	VPADDD       Y6, Y7, Y7
-	VMOVDQU      192(R12), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        Y8, Y6, Y6
-	VPAND        192(R13), Y9, Y0
-	VPOR         Y0, Y6, Y6
+	VMOVDQU      192(R11), Y11
+	VPSRLD       $0x04, Y11, Y11
+	VPAND        Y8, Y11, Y11
+	VPAND        192(R12), Y9, Y0
+	VPOR         Y0, Y11, Y11
 	VPBROADCASTD 24(CX), Y0
-	VPMADDUBSW   Y0, Y6, Y0
+	VPMADDUBSW   Y0, Y11, Y0
 	VPBROADCASTD 24(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y6, Y2
+	VPMADDUBSW   Y2, Y11, Y2
 	VPBROADCASTD 24(CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD 24(CX)(DI*1), Y10
-	VPMADDUBSW   Y10, Y6, Y6
-	VMOVDQU      224(R12), Y10
-	VPSRLD       $0x04, Y10, Y10
-	VPAND        Y8, Y10, Y10
-	VPAND        224(R13), Y9, Y11
-	VPOR         Y11, Y10, Y10
-	VPBROADCASTD 28(CX), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y2, Y2
-	VPBROADCASTD 28(CX)(SI*2), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y4, Y4
-	VPBROADCASTD 28(CX)(DI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y10
-	VPADDW       Y10, Y6, Y6
-	VPMADDWD     32(R10), Y0, Y0
-	VPMADDWD     32(R10), Y2, Y2
-	VPMADDWD     32(R10), Y4, Y4
-	VPMADDWD     32(R10), Y6, Y6
+	VPMADDUBSW   Y4, Y11, Y4
+	VPBROADCASTD 24(CX)(DI*1), Y6
+	VPMADDUBSW   Y6, Y11, Y6
+	VMOVDQU      224(R11), Y11
+	VPSRLD       $0x04, Y11, Y11
+	VPAND        Y8, Y11, Y11
+	VPAND        224(R12), Y9, Y12
+	VPOR         Y12, Y11, Y11
+	VPBROADCASTD 28(CX), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y2, Y2
+	VPBROADCASTD 28(CX)(SI*2), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y4, Y4
+	VPBROADCASTD 28(CX)(DI*1), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y6, Y6
+	VPMADDWD     Y10, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y10, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y10, Y4, Y4
 	VPADDD       Y4, Y5, Y5
+	VPMADDWD     Y10, Y6, Y6
 	VPADDD       Y6, Y7, Y7
 	ADDQ         $0x20, CX
-	ADDQ         $0x40, R10
-	VMOVDQU      256(R12), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        Y8, Y6, Y6
-	VMOVDQU      (R13), Y0
-	VPSRLD       $0x02, Y0, Y0
-	VPAND        Y9, Y0, Y0
-	VPOR         Y0, Y6, Y6
-	VPBROADCASTD (CX), Y0
-	VPMADDUBSW   Y0, Y6, Y0
-	VPBROADCASTD (CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y6, Y2
-	VPBROADCASTD (CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD (CX)(DI*1), Y10
-	VPMADDUBSW   Y10, Y6, Y6
-	VMOVDQU      288(R12), Y10
+	VMOVDQU      256(R11), Y10
 	VPSRLD       $0x04, Y10, Y10
 	VPAND        Y8, Y10, Y10
-	VMOVDQU      32(R13), Y11
+	VMOVDQU      (R12), Y0
+	VPSRLD       $0x02, Y0, Y0
+	VPAND        Y9, Y0, Y0
+	VPOR         Y0, Y10, Y10
+	VPBROADCASTD (CX), Y0
+	VPMADDUBSW   Y0, Y10, Y0
+	VPBROADCASTD (CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y10, Y2
+	VPBROADCASTD (CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y10, Y4
+	VPBROADCASTD (CX)(DI*1), Y6
+	VPMADDUBSW   Y6, Y10, Y6
+	VMOVDQU      288(R11), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        Y8, Y10, Y10
+	VMOVDQU      32(R12), Y11
 	VPSRLD       $0x02, Y11, Y11
 	VPAND        Y9, Y11, Y11
 	VPOR         Y11, Y10, Y10
@@ -2595,77 +2417,80 @@ step:
 	VPMADDUBSW   Y11, Y10, Y11
 	VPADDW       Y11, Y4, Y4
 	VPBROADCASTD 4(CX)(DI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y10
-	VPADDW       Y10, Y6, Y6
-	VPMADDWD     (R10), Y0, Y0
-	VPMADDWD     (R10), Y2, Y2
-	VPMADDWD     (R10), Y4, Y4
-	VPMADDWD     (R10), Y6, Y6
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VMOVDQU      32(R10), Y10
+	VPSHUFB      highTwice2<>+0(SB), Y10, Y10
+	VPSRAW       $0x08, Y10, Y10
+	VPMADDWD     Y10, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y10, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y10, Y4, Y4
 	VPADDD       Y4, Y5, Y5
+	VPMADDWD     Y10, Y6, Y6
 	VPADDD       Y6, Y7, Y7
-	VMOVDQU      320(R12), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        Y8, Y6, Y6
-	VMOVDQU      64(R13), Y0
+	VMOVDQU      320(R11), Y11
+	VPSRLD       $0x04, Y11, Y11
+	VPAND        Y8, Y11, Y11
+	VMOVDQU      64(R12), Y0
 	VPSRLD       $0x02, Y0, Y0
 	VPAND        Y9, Y0, Y0
-	VPOR         Y0, Y6, Y6
+	VPOR         Y0, Y11, Y11
 	VPBROADCASTD 8(CX), Y0
-	VPMADDUBSW   Y0, Y6, Y0
+	VPMADDUBSW   Y0, Y11, Y0
 	VPBROADCASTD 8(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y6, Y2
+	VPMADDUBSW   Y2, Y11, Y2
 	VPBROADCASTD 8(CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD 8(CX)(DI*1), Y10
-	VPMADDUBSW   Y10, Y6, Y6
-	VMOVDQU      352(R12), Y10
+	VPMADDUBSW   Y4, Y11, Y4
+	VPBROADCASTD 8(CX)(DI*1), Y6
+	VPMADDUBSW   Y6, Y11, Y6
+	VMOVDQU      352(R11), Y11
+	VPSRLD       $0x04, Y11, Y11
+	VPAND        Y8, Y11, Y11
+	VMOVDQU      96(R12), Y12
+	VPSRLD       $0x02, Y12, Y12
+	VPAND        Y9, Y12, Y12
+	VPOR         Y12, Y11, Y11
+	VPBROADCASTD 12(CX), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y2, Y2
+	VPBROADCASTD 12(CX)(SI*2), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y4, Y4
+	VPBROADCASTD 12(CX)(DI*1), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y6, Y6
+	VPMADDWD     Y10, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y10, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y10, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VPMADDWD     Y10, Y6, Y6
+	VPADDD       Y6, Y7, Y7
+	VMOVDQU      384(R11), Y10
 	VPSRLD       $0x04, Y10, Y10
 	VPAND        Y8, Y10, Y10
-	VMOVDQU      96(R13), Y11
-	VPSRLD       $0x02, Y11, Y11
-	VPAND        Y9, Y11, Y11
-	VPOR         Y11, Y10, Y10
-	VPBROADCASTD 12(CX), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y2, Y2
-	VPBROADCASTD 12(CX)(SI*2), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y4, Y4
-	VPBROADCASTD 12(CX)(DI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y10
-	VPADDW       Y10, Y6, Y6
-	VPMADDWD     (R10), Y0, Y0
-	VPMADDWD     (R10), Y2, Y2
-	VPMADDWD     (R10), Y4, Y4
-	VPMADDWD     (R10), Y6, Y6
-	VPADDD       Y0, Y1, Y1
-	VPADDD       Y2, Y3, Y3
-	VPADDD       Y4, Y5, Y5
-	VPADDD       Y6, Y7, Y7
-	VMOVDQU      384(R12), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        Y8, Y6, Y6
-	VMOVDQU      128(R13), Y0
+	VMOVDQU      128(R12), Y0
 	VPSRLD       $0x02, Y0, Y0
 	VPAND        Y9, Y0, Y0
-	VPOR         Y0, Y6, Y6
+	VPOR         Y0, Y10, Y10
 	VPBROADCASTD 16(CX), Y0
-	VPMADDUBSW   Y0, Y6, Y0
+	VPMADDUBSW   Y0, Y10, Y0
 	VPBROADCASTD 16(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y6, Y2
+	VPMADDUBSW   Y2, Y10, Y2
 	VPBROADCASTD 16(CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD 16(CX)(DI*1), Y10
-	VPMADDUBSW   Y10, Y6, Y6
-	VMOVDQU      416(R12), Y10
+	VPMADDUBSW   Y4, Y10, Y4
+	VPBROADCASTD 16(CX)(DI*1), Y6
+	VPMADDUBSW   Y6, Y10, Y6
+	VMOVDQU      416(R11), Y10
 	VPSRLD       $0x04, Y10, Y10
 	VPAND        Y8, Y10, Y10
-	VMOVDQU      160(R13), Y11
+	VMOVDQU      160(R12), Y11
 	VPSRLD       $0x02, Y11, Y11
 	VPAND        Y9, Y11, Y11
 	VPOR         Y11, Y10, Y10
@@ -2679,207 +2504,234 @@ step:
 	VPMADDUBSW   Y11, Y10, Y11
 	VPADDW       Y11, Y4, Y4
 	VPBROADCASTD 20(CX)(DI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y10
-	VPADDW       Y10, Y6, Y6
-	VPMADDWD     32(R10), Y0, Y0
-	VPMADDWD     32(R10), Y2, Y2
-	VPMADDWD     32(R10), Y4, Y4
-	VPMADDWD     32(R10), Y6, Y6
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VMOVDQU      32(R10), Y10
+	VPSHUFB      highTwice3<>+0(SB), Y10, Y10
+	VPSRAW       $0x08, Y10, Y10
+	VPMADDWD     Y10, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y10, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y10, Y4, Y4
 	VPADDD       Y4, Y5, Y5
+	VPMADDWD     Y10, Y6, Y6
 	VPADDD       Y6, Y7, Y7
-	VMOVDQU      448(R12), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        Y8, Y6, Y6
-	VMOVDQU      192(R13), Y0
+	VMOVDQU      448(R11), Y11
+	VPSRLD       $0x04, Y11, Y11
+	VPAND        Y8, Y11, Y11
+	VMOVDQU      192(R12), Y0
 	VPSRLD       $0x02, Y0, Y0
 	VPAND        Y9, Y0, Y0
-	VPOR         Y0, Y6, Y6
+	VPOR         Y0, Y11, Y11
 	VPBROADCASTD 24(CX), Y0
-	VPMADDUBSW   Y0, Y6, Y0
+	VPMADDUBSW   Y0, Y11, Y0
 	VPBROADCASTD 24(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y6, Y2
+	VPMADDUBSW   Y2, Y11, Y2
 	VPBROADCASTD 24(CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y6, Y4
-	VPBROADCASTD 24(CX)(DI*1), Y10
-	VPMADDUBSW   Y10, Y6, Y6
-	VMOVDQU      480(R12), Y10
-	VPSRLD       $0x04, Y10, Y10
-	VPAND        Y8, Y10, Y10
-	VMOVDQU      224(R13), Y11
-	VPSRLD       $0x02, Y11, Y11
-	VPAND        Y9, Y11, Y11
-	VPOR         Y11, Y10, Y10
-	VPBROADCASTD 28(CX), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y2, Y2
-	VPBROADCASTD 28(CX)(SI*2), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y4, Y4
-	VPBROADCASTD 28(CX)(DI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y10
-	VPADDW       Y10, Y6, Y6
-	VPMADDWD     32(R10), Y0, Y0
-	VPMADDWD     32(R10), Y2, Y2
-	VPMADDWD     32(R10), Y4, Y4
-	VPMADDWD     32(R10), Y6, Y6
+	VPMADDUBSW   Y4, Y11, Y4
+	VPBROADCASTD 24(CX)(DI*1), Y6
+	VPMADDUBSW   Y6, Y11, Y6
+	VMOVDQU      480(R11), Y11
+	VPSRLD       $0x04, Y11, Y11
+	VPAND        Y8, Y11, Y11
+	VMOVDQU      224(R12), Y12
+	VPSRLD       $0x02, Y12, Y12
+	VPAND        Y9, Y12, Y12
+	VPOR         Y12, Y11, Y11
+	VPBROADCASTD 28(CX), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y2, Y2
+	VPBROADCASTD 28(CX)(SI*2), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y4, Y4
+	VPBROADCASTD 28(CX)(DI*1), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y6, Y6
+	VPMADDWD     Y10, Y0, Y0
 	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y10, Y2, Y2
 	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y10, Y4, Y4
 	VPADDD       Y4, Y5, Y5
+	VPMADDWD     Y10, Y6, Y6
 	VPADDD       Y6, Y7, Y7
 	ADDQ         $0x20, CX
 	ADDQ         $0x40, R10
-	ADDQ         $0x00000200, R12
-	ADDQ         $0x00000100, R13
-	DECQ         R14
+	ADDQ         $0x00000200, R11
+	ADDQ         $0x00000100, R12
+	DECQ         R13
 	JNZ          step
-	MOVQ         1064(SP), R10
-	MOVQ         nb+40(FP), R12
-	SHLQ         $0x06, R12
+	MOVQ         296(SP), R10
+	MOVQ         nb+40(FP), R11
+	SHLQ         $0x06, R11
 	VMOVDQU      (R10), Y0
 	VPACKSSDW    32(R10), Y0, Y0
 	VMOVDQU      Y0, 128(AX)
-	ADDQ         R12, R10
+	ADDQ         R11, R10
 	VMOVDQU      (R10), Y0
 	VPACKSSDW    32(R10), Y0, Y0
 	VMOVDQU      Y0, 160(AX)
-	ADDQ         R12, R10
+	ADDQ         R11, R10
 	VMOVDQU      (R10), Y0
 	VPACKSSDW    32(R10), Y0, Y0
 	VMOVDQU      Y0, 192(AX)
-	ADDQ         R12, R10
+	ADDQ         R11, R10
 	VMOVDQU      (R10), Y0
 	VPACKSSDW    32(R10), Y0, Y0
 	VMOVDQU      Y0, 224(AX)
-	VCVTPH2PS    (R9), Y0
-	VPBROADCASTD 128(AX), Y2
-	VPMADDWD     (R11), Y2, Y2
-	VPBROADCASTD 132(AX), Y4
-	VPMADDWD     32(R11), Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPBROADCASTD 144(AX), Y4
-	VPMADDWD     64(R11), Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPBROADCASTD 148(AX), Y4
-	VPMADDWD     96(R11), Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPBROADCASTD 136(AX), Y4
-	VPMADDWD     128(R11), Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPBROADCASTD 140(AX), Y4
-	VPMADDWD     160(R11), Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPBROADCASTD 152(AX), Y4
-	VPMADDWD     192(R11), Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPBROADCASTD 156(AX), Y4
-	VPMADDWD     224(R11), Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPSUBD       Y2, Y1, Y1
-	VBROADCASTSS (DX), Y2
-	VMULPS       Y0, Y2, Y2
+	VMOVDQU      16(R9), Y10
+	VPSHUFB      highPair0<>+0(SB), Y10, Y10
+	VPSRAW       $0x03, Y10, Y10
+	VPBROADCASTD 128(AX), Y0
+	VPMADDWD     Y10, Y0, Y0
+	VPBROADCASTD 160(AX), Y2
+	VPMADDWD     Y10, Y2, Y2
+	VPBROADCASTD 192(AX), Y4
+	VPMADDWD     Y10, Y4, Y4
+	VPBROADCASTD 224(AX), Y6
+	VPMADDWD     Y10, Y6, Y6
+	VMOVDQU      16(R9), Y10
+	VPSHUFB      highPair1<>+0(SB), Y10, Y10
+	VPSRAW       $0x03, Y10, Y10
+	VPBROADCASTD 132(AX), Y11
+	VPMADDWD     Y10, Y11, Y11
+	VPADDD       Y11, Y0, Y0
+	VPBROADCASTD 164(AX), Y11
+	VPMADDWD     Y10, Y11, Y11
+	VPADDD       Y11, Y2, Y2
+	VPBROADCASTD 196(AX), Y11
+	VPMADDWD     Y10, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPBROADCASTD 228(AX), Y11
+	VPMADDWD     Y10, Y11, Y11
+	VPADDD       Y11, Y6, Y6
+	VMOVDQU      48(R9), Y10
+	VPSHUFB      highPair0<>+0(SB), Y10, Y10
+	VPSRAW       $0x03, Y10, Y10
+	VPBROADCASTD 144(AX), Y11
+	VPMADDWD     Y10, Y11, Y11
+	VPADDD       Y11, Y0, Y0
+	VPBROADCASTD 176(AX), Y11
+	VPMADDWD     Y10, Y11, Y11
+	VPADDD       Y11, Y2, Y2
+	VPBROADCASTD 208(AX), Y11
+	VPMADDWD     Y10, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPBROADCASTD 240(AX), Y11
+	VPMADDWD     Y10, Y11, Y11
+	VPADDD       Y11, Y6, Y6
+	VMOVDQU      48(R9), Y10
+	VPSHUFB      highPair1<>+0(SB), Y10, Y10
+	VPSRAW       $0x03, Y10, Y10
+	VPBROADCASTD 148(AX), Y11
+	VPMADDWD     Y10, Y11, Y11
+	VPADDD       Y11, Y0, Y0
+	VPBROADCASTD 180(AX), Y11
+	VPMADDWD     Y10, Y11, Y11
+	VPADDD       Y11, Y2, Y2
+	VPBROADCASTD 212(AX), Y11
+	VPMADDWD     Y10, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPBROADCASTD 244(AX), Y11
+	VPMADDWD     Y10, Y11, Y11
+	VPADDD       Y11, Y6, Y6
+	VMOVDQU      80(R9), Y10
+	VPSHUFB      highPair0<>+0(SB), Y10, Y10
+	VPSRAW       $0x03, Y10, Y10
+	VPBROADCASTD 136(AX), Y11
+	VPMADDWD     Y10, Y11, Y11
+	VPADDD       Y11, Y0, Y0
+	VPBROADCASTD 168(AX), Y11
+	VPMADDWD     Y10, Y11, Y11
+	VPADDD       Y11, Y2, Y2
+	VPBROADCASTD 200(AX), Y11
+	VPMADDWD     Y10, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPBROADCASTD 232(AX), Y11
+	VPMADDWD     Y10, Y11, Y11
+	VPADDD       Y11, Y6, Y6
+	VMOVDQU      80(R9), Y10
+	VPSHUFB      highPair1<>+0(SB), Y10, Y10
+	VPSRAW       $0x03, Y10, Y10
+	VPBROADCASTD 140(AX), Y11
+	VPMADDWD     Y10, Y11, Y11
+	VPADDD       Y11, Y0, Y0
+	VPBROADCASTD 172(AX), Y11
+	VPMADDWD     Y10, Y11, Y11
+	VPADDD       Y11, Y2, Y2
+	VPBROADCASTD 204(AX), Y11
+	VPMADDWD     Y10, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPBROADCASTD 236(AX), Y11
+	VPMADDWD     Y10, Y11, Y11
+	VPADDD       Y11, Y6, Y6
+	VMOVDQU      112(R9), Y10
+	VPSHUFB      highPair0<>+0(SB), Y10, Y10
+	VPSRAW       $0x03, Y10, Y10
+	VPBROADCASTD 152(AX), Y11
+	VPMADDWD     Y10, Y11, Y11
+	VPADDD       Y11, Y0, Y0
+	VPBROADCASTD 184(AX), Y11
+	VPMADDWD     Y10, Y11, Y11
+	VPADDD       Y11, Y2, Y2
+	VPBROADCASTD 216(AX), Y11
+	VPMADDWD     Y10, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPBROADCASTD 248(AX), Y11
+	VPMADDWD     Y10, Y11, Y11
+	VPADDD       Y11, Y6, Y6
+	VMOVDQU      112(R9), Y10
+	VPSHUFB      highPair1<>+0(SB), Y10, Y10
+	VPSRAW       $0x03, Y10, Y10
+	VPBROADCASTD 156(AX), Y11
+	VPMADDWD     Y10, Y11, Y11
+	VPADDD       Y11, Y0, Y0
+	VPBROADCASTD 188(AX), Y11
+	VPMADDWD     Y10, Y11, Y11
+	VPADDD       Y11, Y2, Y2
+	VPBROADCASTD 220(AX), Y11
+	VPMADDWD     Y10, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPBROADCASTD 252(AX), Y11
+	VPMADDWD     Y10, Y11, Y11
+	VPADDD       Y11, Y6, Y6
+	VCVTPH2PS    (R9), Y10
+	VPSUBD       Y0, Y1, Y1
+	VBROADCASTSS (DX), Y0
+	VMULPS       Y10, Y0, Y0
 	VCVTDQ2PS    Y1, Y1
-	VMOVUPS      (AX), Y4
-	VFMADD231PS  Y2, Y1, Y4
-	VMOVUPS      Y4, (AX)
-	VPBROADCASTD 160(AX), Y1
-	VPMADDWD     (R11), Y1, Y1
-	VPBROADCASTD 164(AX), Y2
-	VPMADDWD     32(R11), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 176(AX), Y2
-	VPMADDWD     64(R11), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 180(AX), Y2
-	VPMADDWD     96(R11), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 168(AX), Y2
-	VPMADDWD     128(R11), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 172(AX), Y2
-	VPMADDWD     160(R11), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 184(AX), Y2
-	VPMADDWD     192(R11), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 188(AX), Y2
-	VPMADDWD     224(R11), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPSUBD       Y1, Y3, Y3
-	VBROADCASTSS (DX)(BX*1), Y1
-	VMULPS       Y0, Y1, Y1
+	VMOVUPS      (AX), Y11
+	VFMADD231PS  Y0, Y1, Y11
+	VMOVUPS      Y11, (AX)
+	VPSUBD       Y2, Y3, Y3
+	VBROADCASTSS (DX)(BX*1), Y0
+	VMULPS       Y10, Y0, Y0
 	VCVTDQ2PS    Y3, Y3
-	VMOVUPS      32(AX), Y2
-	VFMADD231PS  Y1, Y3, Y2
-	VMOVUPS      Y2, 32(AX)
-	VPBROADCASTD 192(AX), Y1
-	VPMADDWD     (R11), Y1, Y1
-	VPBROADCASTD 196(AX), Y2
-	VPMADDWD     32(R11), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 208(AX), Y2
-	VPMADDWD     64(R11), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 212(AX), Y2
-	VPMADDWD     96(R11), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 200(AX), Y2
-	VPMADDWD     128(R11), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 204(AX), Y2
-	VPMADDWD     160(R11), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 216(AX), Y2
-	VPMADDWD     192(R11), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 220(AX), Y2
-	VPMADDWD     224(R11), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPSUBD       Y1, Y5, Y5
-	VBROADCASTSS (DX)(BX*2), Y1
-	VMULPS       Y0, Y1, Y1
+	VMOVUPS      32(AX), Y1
+	VFMADD231PS  Y0, Y3, Y1
+	VMOVUPS      Y1, 32(AX)
+	VPSUBD       Y4, Y5, Y5
+	VBROADCASTSS (DX)(BX*2), Y0
+	VMULPS       Y10, Y0, Y0
 	VCVTDQ2PS    Y5, Y5
-	VMOVUPS      64(AX), Y2
-	VFMADD231PS  Y1, Y5, Y2
-	VMOVUPS      Y2, 64(AX)
-	VPBROADCASTD 224(AX), Y1
-	VPMADDWD     (R11), Y1, Y1
-	VPBROADCASTD 228(AX), Y2
-	VPMADDWD     32(R11), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 240(AX), Y2
-	VPMADDWD     64(R11), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 244(AX), Y2
-	VPMADDWD     96(R11), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 232(AX), Y2
-	VPMADDWD     128(R11), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 236(AX), Y2
-	VPMADDWD     160(R11), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 248(AX), Y2
-	VPMADDWD     192(R11), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPBROADCASTD 252(AX), Y2
-	VPMADDWD     224(R11), Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPSUBD       Y1, Y7, Y7
-	VBROADCASTSS (DX)(R8*1), Y1
-	VMULPS       Y0, Y1, Y0
+	VMOVUPS      64(AX), Y1
+	VFMADD231PS  Y0, Y5, Y1
+	VMOVUPS      Y1, 64(AX)
+	VPSUBD       Y6, Y7, Y7
+	VBROADCASTSS (DX)(R8*1), Y0
+	VMULPS       Y10, Y0, Y0
 	VCVTDQ2PS    Y7, Y7
 	VMOVUPS      96(AX), Y1
 	VFMADD231PS  Y0, Y7, Y1
 	VMOVUPS      Y1, 96(AX)
 	ADDQ         $0x00000690, R9
 	ADDQ         $0x04, DX
-	ADDQ         $0x40, 1064(SP)
-	DECQ         1056(SP)
+	ADDQ         $0x40, 296(SP)
+	DECQ         288(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
 	MOVQ         ldy+8(FP), DX

@@ -54,7 +54,7 @@ var fills = []fill{
 	{"lowest",
 		func(r *rand.Rand, i int) uint16 { return floatToHalf(1) },
 		func(r *rand.Rand) byte { return 0 },
-		func(r *rand.Rand) int8 { return -128 },
+		func(r *rand.Rand) int8 { return -127 },
 		func(r *rand.Rand) float32 { return 1 }},
 	{"highest",
 		func(r *rand.Rand, i int) uint16 { return floatToHalf(-1) },
@@ -64,12 +64,12 @@ var fills = []fill{
 	{"opposite",
 		func(r *rand.Rand, i int) uint16 { return floatToHalf(3) },
 		func(r *rand.Rand) byte { return 255 },
-		func(r *rand.Rand) int8 { return -128 },
+		func(r *rand.Rand) int8 { return -127 },
 		func(r *rand.Rand) float32 { return 0.7 }},
 	{"edges", // every byte and activation at one end or the other
 		func(r *rand.Rand, i int) uint16 { return floatToHalf(float32(1 + i)) },
 		func(r *rand.Rand) byte { return []byte{0, 255, 0x80, 0x7f, 0xf0, 0x0f}[r.IntN(6)] },
-		func(r *rand.Rand) int8 { return []int8{-128, 127}[r.IntN(2)] },
+		func(r *rand.Rand) int8 { return []int8{-127, 127}[r.IntN(2)] },
 		func(r *rand.Rand) float32 { return 0.3 }},
 	{"scales", // zero, negative, subnormal and huge ones
 		func(r *rand.Rand, i int) uint16 {

@@ -138,6 +138,11 @@ func highTwice(n int) Mem {
 	return pattern(fmt.Sprintf("highTwice%d", n), func(i int) byte { return [2]byte{none, byte(i&^3 + n)}[i%2] })
 }
 
+// highPair makes bytes 2*n and 2*n+1 of each dword the upper bytes of its words.
+func highPair(n int) Mem {
+	return pattern(fmt.Sprintf("highPair%d", n), func(i int) byte { return [2]byte{none, byte(i&^3 + 2*n + i/2%2)}[i%2] })
+}
+
 // wordPair makes bytes 2*n and 2*n+1 of each dword its words.
 func wordPair(n int) Mem {
 	return pattern(fmt.Sprintf("wordPair%d", n), func(i int) byte { return [2]byte{byte(i&^3 + 2*n + i/2%2), none}[i%2] })
@@ -148,10 +153,10 @@ func fourBits(n int) Mem {
 	return pattern(fmt.Sprintf("fourBits%d", n), func(i int) byte { return 1 << (4*n + i%4) })
 }
 
-// iq4Table holds four bits of the values of IQ4_NL and IQ4_XS plus 128.
-func iq4Table(name string, shift int) Mem {
-	values := [16]int{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}
-	return pattern(name, func(i int) byte { return byte((values[i]+128)>>shift) & 15 })
+// iq4Table holds the values of IQ4_NL and IQ4_XS.
+func iq4Table() Mem {
+	values := [16]int8{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}
+	return pattern("iq4Values", func(i int) byte { return byte(values[i]) })
 }
 
 var patterns = map[string]Mem{}

@@ -27,9 +27,9 @@ type tile struct {
 	x, x1, x3  Register // column 0's next activations, the stride of columns, thrice that
 	xd, d1, d3 Register // the same of activation scales
 	scratch    Register
-	y          []Op           // outputs: registers, or memory in scratch
-	acc        [][]VecVirtual // words by column and plane
-	isum       []VecVirtual   // integer sums by column
+	y          []Op         // outputs: registers, or memory in scratch
+	acc        []VecVirtual // words by column
+	isum       []VecVirtual // integer sums by column
 }
 
 // column addresses column c's part at disp of what base, stride and thrice the
@@ -100,13 +100,9 @@ func (k *tile) emit() {
 	ANDQ(I8(-32), k.scratch)
 	k.strides()
 	for c := range k.cols {
-		planes := []VecVirtual{}
-		for range k.planes() {
-			planes = append(planes, YMM())
-		}
-		k.acc = append(k.acc, planes)
+		k.acc = append(k.acc, YMM())
 		// Outputs live in registers where these suffice.
-		if k.elems == 32 && k.cols*k.planes() <= 4 {
+		if k.elems == 32 && k.cols <= 4 {
 			k.y = append(k.y, YMM())
 		} else {
 			k.y = append(k.y, at(k.scratch, 32*c))
@@ -116,7 +112,7 @@ func (k *tile) emit() {
 		}
 	}
 	var ones []Mem
-	if k.elems == 32 && k.cols*k.planes() <= 4 {
+	if k.elems == 32 {
 		ones = []Mem{wordsMem(1)}
 	}
 	if k.t == nil {
@@ -138,15 +134,14 @@ func (k *tile) emit() {
 
 // Offsets in a kernel's scratch.
 func (k *tile) pairsAt(c int) int { return 32 * (k.cols + c) } // pairs of activation sums
-func (k *tile) subAt() int        { return 64 * k.cols }       // sub-scales of a packed block
-func (k *tile) subMinAt() int     { return k.subAt() + 256/k.sub*32 }
+func (k *tile) subAt() int        { return 64 * k.cols }       // sub-scales and minima of a packed block
 
 func (k *tile) scratchSize() int {
 	n := k.pairsAt(0)
 	if k.elems == 256 {
 		n = k.subAt()
-		if k.t != nil {
-			n = k.subMinAt() + 256/k.sub*16
+		if k.t != nil && k.t.packed.prepare != nil {
+			n += 2 * 256 / k.sub * 8
 		}
 	}
 	return n + 32 // to align it
@@ -217,23 +212,24 @@ func (k *tile) addProduct(c int, a, b Op) {
 	VMOVUPS(a, k.y[c])
 }
 
-// dot adds up the products of a step of 32 elements, sub by sub of them: done
-// is called with the sums of each sub, in 32 bits. scale gives the words that
-// plane i of sub j is multiplied by on the way.
-func (k *tile) dot(load loader, q, high Register, sub int, scale func(j, plane int) Op, done func(c int, v VecVirtual)) {
-	n, total := 0, 0
-	load(k.p, q, high, func(g int, planes ...VecVirtual) {
-		for c := range k.cols {
-			x := YMM()
-			VPBROADCASTD(column(k.x, k.x1, k.x3, c, 4*g), x)
-			for i, w := range planes {
-				if n == 0 {
-					VPMADDUBSW(x, w, k.acc[c][i])
-					continue
-				}
-				v := YMM()
-				VPMADDUBSW(x, w, v)
-				VPADDW(v, k.acc[c][i], k.acc[c][i])
+// dot multiplies a step of 32 elements, sub by sub of them: done is called with
+// sums in 32 bits, in a register that may be changed. scale gives the words that
+// sub j of the step is multiplied by on the way.
+func (k *tile) dot(load loader, q, high Register, sub int, scale func(j int) Op, done func(c int, v VecVirtual)) {
+	n, total := 0, 0 // groups in the words of acc, and done in all
+	load(k.p, q, high, func(g int, w ...VecVirtual) {
+		for c, acc := range k.acc {
+			v := acc
+			if n > 0 {
+				v = YMM()
+			}
+			VPBROADCASTD(column(k.x, k.x1, k.x3, c, 4*g), v)
+			if k.signed() {
+				VPSIGNB(w[1], v, v) // Act.Q has no -128, whose sign cannot change
+			}
+			VPMADDUBSW(v, w[0], v)
+			if n > 0 {
+				VPADDW(v, acc, acc)
 			}
 		}
 		n++
@@ -241,19 +237,12 @@ func (k *tile) dot(load loader, q, high Register, sub int, scale func(j, plane i
 		if n < min(k.fold(), sub/4) {
 			return
 		}
+		s := scale((total*4 - 1) / sub)
+		for c, acc := range k.acc {
+			VPMADDWD(s, acc, acc)
+			done(c, acc)
+		}
 		n = 0
-		for i := range planes {
-			s := scale((total-1)*4/sub, i)
-			for c := range k.cols {
-				VPMADDWD(s, k.acc[c][i], k.acc[c][i])
-				if i > 0 {
-					VPADDD(k.acc[c][i], k.acc[c][0], k.acc[c][0])
-				}
-			}
-		}
-		for c := range k.cols {
-			done(c, k.acc[c][0])
-		}
 	})
 }
 
@@ -285,14 +274,15 @@ func (k *tile) panel32() {
 		scale = at(d, 0)
 	}
 	sums := make([]VecVirtual, k.cols)
-	k.dot(loader, k.p, nil, 32, func(_, plane int) Op { return wordsOf(byte(1 + 15*plane)) }, func(c int, v VecVirtual) {
-		if sums[c] == nil && k.fold() < 8 {
+	k.dot(loader, k.p, nil, 32, func(int) Op { return wordsOf(1) }, func(c int, v VecVirtual) {
+		switch {
+		case sums[c] != nil:
+			VPADDD(v, sums[c], sums[c])
+		case k.fold() == 8:
+			sums[c] = v
+		default:
 			sums[c] = YMM()
 			VMOVDQA(v, sums[c])
-		} else if sums[c] == nil {
-			sums[c] = v
-		} else {
-			VPADDD(v, sums[c], sums[c])
 		}
 	})
 	if k.t != nil {

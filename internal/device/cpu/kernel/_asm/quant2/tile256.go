@@ -24,14 +24,17 @@ func (k *tile) panel256() {
 		}
 		s, n = load(argS()), load(argN())
 	} else {
-		s, n = GP64(), GP64()
+		s = GP64()
 	}
 	Label("block")
 	var q, high Register = k.p, nil
 	if k.t != nil {
-		LEAQ(at(k.scratch, k.subAt()), s)
-		LEAQ(at(k.scratch, k.subMinAt()), n)
-		k.t.subScales(k.p, s, n)
+		if k.t.packed.prepare != nil {
+			LEAQ(at(k.scratch, k.subAt()), s)
+			k.t.packed.prepare(k.p, s)
+		} else {
+			LEAQ(at(k.p, k.t.packed.start), s)
+		}
 		q = GP64()
 		LEAQ(at(k.p, k.t.start), q)
 		if k.t.highStart != 0 {
@@ -53,11 +56,15 @@ func (k *tile) panel256() {
 	if k.t != nil {
 		fetch(q, k.t.stride)
 	}
-	for _, load := range loaders {
-		k.dot(load, q, high, k.sub, k.subScale(s), func(c int, v VecVirtual) { VPADDD(v, k.isum[c], k.isum[c]) })
+	for e, load := range loaders {
+		scale := func(j int) Op { return at(s, 32*j) }
+		if k.t != nil {
+			scale = k.packedScale(s, e*32/k.sub)
+		}
+		k.dot(load, q, high, k.sub, scale, func(c int, v VecVirtual) { VPADDD(v, k.isum[c], k.isum[c]) })
 		ADDQ(Imm(32), k.x)
-		ADDQ(imm(32/k.sub*32), s)
 	}
+	ADDQ(imm(len(loaders)*32/k.sub*k.subBytes()), s)
 	if k.t != nil {
 		k.t.advance(q, high)
 	} else {
@@ -81,18 +88,50 @@ func (k *tile) panel256() {
 	JNZ(LabelRef("block"))
 }
 
-// subScale gives sub-scale j of the step whose first one s points to; the
-// upper plane's is sixteen times as large.
-func (k *tile) subScale(s Register) func(j, plane int) Op {
-	return func(j, plane int) Op {
-		if plane == 0 {
-			return at(s, 32*j)
-		}
-		v := YMM()
-		VMOVDQU(at(s, 32*j), v)
-		VPSLLW(Imm(4), v, v)
-		return v
+// subBytes is the size of a sub-scale of 8 rows.
+func (k *tile) subBytes() int {
+	if k.t != nil {
+		return 8
 	}
+	return 32
+}
+
+// packedScale gives sub-scale j of the step whose first one is number first of
+// those that s points to.
+func (k *tile) packedScale(s Register, first int) func(j int) Op {
+	made := map[int]Op{}
+	return func(j int) Op {
+		if made[j] == nil {
+			v := YMM()
+			VMOVDQU(at(s, (first+j)/4*32), v)
+			if k.t.packed.signed {
+				VPSHUFB(highTwice((first+j)%4), v, v)
+				VPSRAW(Imm(8), v, v)
+			} else {
+				VPSHUFB(wordTwice((first+j)%4), v, v)
+			}
+			made[j] = v
+		}
+		return made[j]
+	}
+}
+
+// pair gives sub-minima 2*i and 2*i+1 as words, or sub-scales times the bias.
+func (k *tile) pair(n Register, i int) Op {
+	if k.t == nil {
+		return at(n, 32*i)
+	}
+	v := YMM()
+	switch {
+	case k.minima:
+		VMOVDQU(at(k.scratch, k.subAt()+256/k.sub*8+i/2*32), v)
+		VPSHUFB(wordPair(i%2), v, v)
+	case k.t.packed.signed:
+		VMOVDQU(at(k.p, k.t.packed.start+i/2*32), v)
+		VPSHUFB(highPair(i%2), v, v)
+		VPSRAW(Imm(8-k.bias), v, v)
+	}
+	return v
 }
 
 // finish256 scales the block's integer sums and adds them to the outputs.
@@ -121,6 +160,20 @@ func (k *tile) finish256(xs, d, m Mem, n Register) {
 			ADDQ(stride, sum)
 		}
 	}
+	for i, o := range order {
+		pair := k.pair(n, i)
+		for c := range k.cols {
+			v := k.acc[c]
+			if i > 0 {
+				v = YMM()
+			}
+			VPBROADCASTD(at(k.scratch, k.pairsAt(c)+4*o), v)
+			VPMADDWD(pair, v, v)
+			if i > 0 {
+				VPADDD(v, k.acc[c], k.acc[c])
+			}
+		}
+	}
 	var scale, min Op
 	if k.t != nil {
 		r := YMM()
@@ -138,18 +191,7 @@ func (k *tile) finish256(xs, d, m Mem, n Register) {
 		}
 	}
 	for c, isum := range k.isum {
-		imin := YMM()
-		for i, o := range order {
-			v := imin
-			if i > 0 {
-				v = YMM()
-			}
-			VPBROADCASTD(at(k.scratch, k.pairsAt(c)+4*o), v)
-			VPMADDWD(at(n, 32*i), v, v)
-			if i > 0 {
-				VPADDD(v, imin, imin)
-			}
-		}
+		imin := k.acc[c]
 		if k.bias != 0 {
 			VPSUBD(imin, isum, isum)
 		}

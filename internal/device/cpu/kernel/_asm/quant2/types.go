@@ -13,8 +13,9 @@ type class struct {
 	elems int // elements per block: 32 or 256
 	sub   int // elements per sub-scale inside a block of 256
 
-	// bits is the width of the unsigned bytes. Activations may be -128, so a
-	// word of VPMADDUBSW is up to 2*128*(2^bits-1) large.
+	// bits is the width of the unsigned bytes, 0 where they would overflow
+	// words: then a group is two registers, magnitudes and values, and VPSIGNB
+	// gives the activations the values' signs.
 	bits int
 
 	bias   uint64 // log2 of what is added to values, 0 for none
@@ -26,30 +27,34 @@ var (
 	class4m  = &class{name: "4m", elems: 32, bits: 4, minima: true}
 	class5   = &class{name: "5", elems: 32, bits: 5, bias: 4}
 	class5m  = &class{name: "5m", elems: 32, bits: 5, minima: true}
-	class8   = &class{name: "8", elems: 32, bits: 8, bias: 7}
+	class8   = &class{name: "8", elems: 32}
 	classK2m = &class{name: "K2m", elems: 256, sub: 16, bits: 2, minima: true}
 	classK3  = &class{name: "K3", elems: 256, sub: 16, bits: 3, bias: 2}
 	classK4m = &class{name: "K4m", elems: 256, sub: 32, bits: 4, minima: true}
 	classK5m = &class{name: "K5m", elems: 256, sub: 32, bits: 5, minima: true}
 	classK6  = &class{name: "K6", elems: 256, sub: 16, bits: 6, bias: 5}
-	classK8  = &class{name: "K8", elems: 256, sub: 32, bits: 8, bias: 7}
+	classK8  = &class{name: "K8", elems: 256, sub: 32}
 )
 
 var classes = []*class{class4, class4m, class5, class5m, class8, classK2m, classK3, classK4m, classK5m, classK6, classK8}
 
-// planes is the number of registers that hold a group: two planes of 4 bits,
-// the lower first, where bytes of 8 bits would overflow.
+func (c *class) signed() bool { return c.bits == 0 }
+
+// planes is the number of registers that hold a group.
 func (c *class) planes() int {
-	if c.bits == 8 {
+	if c.signed() {
 		return 2
 	}
 	return 1
 }
 
-// fold is how many groups can be added up in words.
+// fold is how many groups can be added up in words: one of VPMADDUBSW, with
+// activations from -128, is up to 2*128*(2^bits-1) large.
 func (c *class) fold() int {
-	bits := c.bits / c.planes()
-	return min(8, (1<<15-1)/(2*128*(1<<bits-1)))
+	if c.signed() {
+		return 1
+	}
+	return min(8, (1<<15-1)/(2*128*(1<<c.bits-1)))
 }
 
 // rows is the number of rows of a panel: one ymm of 32-bit lanes. Offsets into
@@ -77,6 +82,19 @@ type quantType struct {
 	loops, start, stride  int
 	highStart, highStride int
 	load                  []loader
+
+	// packed is what kernels on packed panels of a type with blocks of 256 do
+	// instead of scales.
+	packed packedScales
+}
+
+// packedScales are sub-scales as bytes, those of four sub-blocks to a dword.
+type packedScales struct {
+	// prepare writes vectors of sub-scales and then of minima to scratch. Where
+	// it is nil, sub-scales are taken from the block itself, start bytes into it.
+	prepare func(p, scratch Register)
+	start   int
+	signed  bool // they are signed bytes
 }
 
 // put takes group g of a step, one register per plane.
@@ -137,19 +155,21 @@ func fiveBits(high int) loader {
 }
 
 func typeQ8_0() *quantType {
-	return &quantType{class: class8, name: "Q8_0", hot: true, masks: []byte{0x0f, 0x08}, bytes: 34, loops: 1,
+	return &quantType{class: class8, name: "Q8_0", hot: true, bytes: 34, loops: 1,
 		load: []loader{func(p, _, _ Register, put put) {
 			for g := range 8 {
-				v, lo, hi := YMM(), YMM(), YMM()
+				v := YMM()
 				VMOVDQU(at(p, 2*rows+32*g), v)
-				VPAND(bytesOf(0x0f), v, lo)
-				VPSRLW(Imm(4), v, hi)
-				VPAND(bytesOf(0x0f), hi, hi)
-				VPXOR(bytesOf(0x08), hi, hi) // plus 128
-				put(g, lo, hi)
+				putSigned(put, g, v)
 			}
 		}},
 	}
+}
+
+func putSigned(put put, g int, value VecVirtual) {
+	magnitude := YMM()
+	VPABSB(value, magnitude)
+	put(g, magnitude, value)
 }
 
 func typeIQ4NL() *quantType {
@@ -180,15 +200,13 @@ func typeIQ4XS() *quantType {
 	}
 }
 
-// iq4 looks up 32 values of IQ4_NL or IQ4_XS, plus 128, by nibbles.
+// iq4 looks up 32 values of IQ4_NL or IQ4_XS by nibbles.
 func iq4(base Register, disp int, put put) {
 	nibblePairs(base, disp, func(g int, w ...VecVirtual) {
-		lo, hi := YMM(), YMM()
-		VMOVDQU(iq4Table("iq4Low", 0), lo)
-		VPSHUFB(w[0], lo, lo)
-		VMOVDQU(iq4Table("iq4High", 4), hi)
-		VPSHUFB(w[0], hi, hi)
-		put(g, lo, hi)
+		v := YMM()
+		VMOVDQU(iq4Table(), v)
+		VPSHUFB(w[0], v, v)
+		putSigned(put, g, v)
 	})
 }
 
@@ -247,29 +265,41 @@ func scalesQ3K(p, s, _ Register) {
 	}
 }
 
-// scalesK4 expands the eight 6-bit scales and minima of Q4_K and Q5_K.
-func scalesK4(p, s, n Register) {
-	put := func(field, rest int, write func(v VecVirtual, base Register, j int), base Register) {
-		write(bits(p, field, 0, 0x3f), base, 0)
-		v := bits(p, 12*rows, rest, 0x0f)
-		VPOR(bits(p, field, -2, 0x30), v, v)
-		write(v, base, 4)
+// scaleBytesK4 decodes the eight 6-bit scales and minima of Q4_K and Q5_K:
+// bytes of scales 0 to 3 and 4 to 7, and of minima.
+func scaleBytesK4(p Register) (v [4]VecVirtual) {
+	for i, field := range []int{4 * rows, 8 * rows} {
+		v[2*i] = bits(p, field, 0, 0x3f)
+		v[2*i+1] = bits(p, 12*rows, -4*i, 0x0f)
+		VPOR(bits(p, field, -2, 0x30), v[2*i+1], v[2*i+1])
 	}
-	put(4*rows, 0, scaleBytes, s)
-	put(8*rows, -4, minBytes, n)
+	return v
+}
+
+func scalesK4(p, s, n Register) {
+	v := scaleBytesK4(p)
+	for i := range 2 {
+		scaleBytes(v[i], s, 4*i)
+		minBytes(v[2+i], n, 4*i)
+	}
 }
 
 func typeQ4K() *quantType {
-	half := func(shift int) loader {
+	half := func(disp, shift int) loader {
 		return func(_, q, _ Register, put put) {
 			for g := range 8 {
-				put(g, bits(q, 32*g, shift, 0x0f))
+				put(g, bits(q, disp+32*g, shift, 0x0f))
 			}
 		}
 	}
-	return &quantType{class: classK4m, name: "Q4_K", hot: true, masks: []byte{0x0f}, bytes: 144, loops: 4, start: 16 * rows, stride: 32 * rows,
+	return &quantType{class: classK4m, name: "Q4_K", hot: true, masks: []byte{0x0f}, bytes: 144, loops: 2, start: 16 * rows, stride: 64 * rows,
 		scales: scalesK4,
-		load:   []loader{half(0), half(-4)},
+		load:   []loader{half(0, 0), half(0, -4), half(32*rows, 0), half(32*rows, -4)},
+		packed: packedScales{prepare: func(p, scratch Register) {
+			for i, v := range scaleBytesK4(p) {
+				VMOVDQU(v, at(scratch, 32*i))
+			}
+		}},
 	}
 }
 
@@ -290,6 +320,7 @@ func typeQ5K() *quantType {
 func typeQ6K() *quantType {
 	t := &quantType{class: classK6, name: "Q6_K", hot: true, masks: []byte{0x0f, 0x30}, bytes: 210, loops: 2, start: 82 * rows, stride: 64 * rows,
 		highStart: 18 * rows, highStride: 32 * rows,
+		packed: packedScales{start: 2 * rows, signed: true},
 		scales: func(p, s, _ Register) {
 			for i := range 4 {
 				v := YMM()

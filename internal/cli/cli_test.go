@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/cria-llm/cria/internal/generate"
 )
 
 func TestMain(m *testing.M) {
@@ -85,6 +87,28 @@ func TestHelp(t *testing.T) {
 		code, out, _ := call("", cmd.Name(), "--help")
 		if code != exitOK || !strings.Contains(out, "Examples:") || !strings.Contains(out, "cria "+cmd.Name()) {
 			t.Errorf("cria %s --help: exit code %d, or no example in\n%s", cmd.Name(), code, out)
+		}
+	}
+}
+
+// A conversation's settings are shown and changed by the names of the flags.
+func TestSettings(t *testing.T) {
+	d := &dialog{c: &runConfig{Sampling: generate.DefaultParams()}}
+	if err := d.change("temp 0.25"); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.change("logit-bias 13=-inf"); err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{"temp -1", "temp", "nonsense 3", "top-p x"} {
+		if err := d.change(bad); err == nil {
+			t.Errorf("/set %s was taken", bad)
+		}
+	}
+	text := settings(d.c.Sampling)
+	for _, want := range []string{"temp               0.25\n", "logit-bias         13=-Inf\n", "top-k              40\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("settings are\n%swithout %q", text, want)
 		}
 	}
 }

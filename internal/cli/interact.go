@@ -32,7 +32,6 @@ type dialog struct {
 	m    *cria.Model
 	s    *cria.Session
 	conv *cria.Conversation // nil: prompts are continued
-	set  *pflag.FlagSet
 	out  io.Writer
 	used int // tokens of the last prompt and answer
 }
@@ -43,8 +42,7 @@ func (c *runConfig) interact(cmd *cobra.Command, m *cria.Model, s *cria.Session,
 	if !ok {
 		return usagef("a conversation needs a terminal; give a PROMPT")
 	}
-	d := &dialog{c: c, cmd: cmd, m: m, s: s, out: cmd.OutOrStdout(), set: pflag.NewFlagSet("set", pflag.ContinueOnError)}
-	samplingFlags(d.set, &generate.Params{})
+	d := &dialog{c: c, cmd: cmd, m: m, s: s, out: cmd.OutOrStdout()}
 	if asChat {
 		if err := d.restart(); err != nil {
 			return chatUsage(err)
@@ -172,7 +170,7 @@ func (d *dialog) command(line string) (leave bool) {
 			note(d.cmd, "%v", err)
 		}
 	case "/show":
-		note(d.cmd, "%+v\n%d of %d tokens used", d.c.Sampling, d.used, d.m.Info().Context)
+		note(d.cmd, "%s%d of %d tokens used", settings(d.c.Sampling), d.used, d.m.Info().Context)
 	default:
 		note(d.cmd, "no command %s; /help lists them (begin with a space to send a line that starts with /)", name)
 	}
@@ -190,19 +188,31 @@ func (d *dialog) tryRestart() {
 	note(d.cmd, "(new dialog)")
 }
 
+// settings lists sampling parameters by the names of their flags.
+func settings(p generate.Params) string {
+	var bound generate.Params
+	fs := pflag.NewFlagSet("show", pflag.ContinueOnError)
+	fs.SortFlags = false
+	samplingFlags(fs, &bound)
+	bound = p // binding the flags has put their defaults there
+	var b strings.Builder
+	fs.VisitAll(func(f *pflag.Flag) { fmt.Fprintf(&b, "%-18s %s\n", f.Name, f.Value) })
+	return b.String()
+}
+
 // change sets one sampling parameter by the name of its flag.
 func (d *dialog) change(rest string) error {
 	name, value, ok := strings.Cut(rest, " ")
-	if !ok {
-		var names []string
-		d.set.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-		return fmt.Errorf("/set NAME VALUE; names: %s", strings.Join(names, " "))
-	}
 	next := d.c.Sampling
 	fs := pflag.NewFlagSet("set", pflag.ContinueOnError)
 	samplingFlags(fs, &next)
 	next = d.c.Sampling // binding the flags has put their defaults there
 	next.LogitBias = maps.Clone(next.LogitBias)
+	if !ok {
+		var names []string
+		fs.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		return fmt.Errorf("/set NAME VALUE; names: %s", strings.Join(names, " "))
+	}
 	if err := fs.Set(strings.TrimLeft(name, "-"), strings.TrimSpace(value)); err != nil {
 		return err
 	}

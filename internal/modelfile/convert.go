@@ -152,15 +152,11 @@ func (it *item) encode(b *buffers, row, n int) error {
 	}
 	b.x = grow(b.x, n*cols)
 	quant.Dequantize(from, b.x, b.in)
-	b.out = grow(b.out, n*it.to.RowBytes(cols))
-	if err := quant.Quantize(it.to, b.out, b.x, cols, nil); err != nil {
-		return fmt.Errorf("%s: row %d and on: %w", it.src.Name(), row, err)
-	}
-	if it.to == tensor.F16 {
-		for i, v := range b.x {
-			if !(v < 65520 && v > -65520) {
-				return fmt.Errorf("%s: row %d, column %d is %g, which F16 cannot hold: use bf16 or f32", it.src.Name(), row+i/cols, i%cols, v)
-			}
+	size := it.to.RowBytes(cols)
+	b.out = grow(b.out, n*size)
+	for i := range n { // row by row, so that an error tells which
+		if err := quant.Quantize(it.to, b.out[i*size:(i+1)*size], b.x[i*cols:(i+1)*cols], cols, nil); err != nil {
+			return fmt.Errorf("%s: row %d: %w", it.src.Name(), row+i, err)
 		}
 	}
 	return nil

@@ -200,15 +200,11 @@ func layOut(path string, metadata map[string]string, tensors []sizedInfo) (*exte
 		if head.Len() > lengthBytes+1 {
 			head.WriteByte(',')
 		}
-		k, err := json.Marshal(key)
-		if err != nil {
+		if err := encode(head, key); err != nil {
 			return err
 		}
-		v, err := json.Marshal(value)
-		head.Write(k)
 		head.WriteByte(':')
-		head.Write(v)
-		return err
+		return encode(head, value)
 	}
 	if metadata != nil {
 		if err := checkMetadata(metadata); err != nil {
@@ -246,6 +242,18 @@ func layOut(path string, metadata map[string]string, tensors []sizedInfo) (*exte
 	}
 	file.Head, file.Size = head.Bytes(), int64(head.Len())+at
 	return file, nil
+}
+
+// encode appends a value's JSON as the safetensors library writes it, without
+// the line end and the HTML escapes of encoding/json.
+func encode(b *bytes.Buffer, value any) error {
+	e := json.NewEncoder(b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(value); err != nil {
+		return err
+	}
+	b.Truncate(b.Len() - 1)
+	return nil
 }
 
 // checkWritten checks a name that is to be written, where one byte may become six

@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -66,6 +68,9 @@ var bans = []struct{ from, to, why string }{
 	{"internal/generate", "internal/modelfile", "generation works on a loaded model, whatever file it came from"},
 	{"internal/llama", "internal/tokenizer", "the model knows ids, not text"},
 }
+
+// testOnly packages are imported by tests alone.
+var testOnly = []string{"internal/format/hostile"}
 
 // applications do not know each other; only the pipeline may import several.
 const application = "an application"
@@ -133,6 +138,9 @@ func check(p pkg) (problems []string) {
 		return append(problems, fmt.Sprintf("%s has no layer: add it to docs/architecture.md and to this test's list", name))
 	}
 	for _, imp := range p.Imports {
+		if imp == "C" {
+			problems = append(problems, fmt.Sprintf("%s uses cgo: Cria is built without a C compiler, for every system from every system", name))
+		}
 		if imp != module && !strings.HasPrefix(imp, module+"/") {
 			continue
 		}
@@ -147,6 +155,9 @@ func check(p pkg) (problems []string) {
 			problems = append(problems, fmt.Sprintf("%s imports its neighbour %s (%s): packages of one layer do not know each other", name, target, layers[to].name))
 		case layers[from].name == application && layers[to].name == application:
 			problems = append(problems, fmt.Sprintf("%s imports %s: applications do not know each other; only internal/pipeline may use several", name, target))
+		}
+		if slices.Contains(testOnly, target) {
+			problems = append(problems, fmt.Sprintf("%s imports %s: it is for tests alone", name, target))
 		}
 		for _, b := range bans {
 			if b.from == name && b.to == target {
@@ -194,6 +205,8 @@ func TestCheckFindsMistakes(t *testing.T) {
 		{pkg{ImportPath: at("judge"), Imports: []string{at("score")}}, "neighbour"},
 		{pkg{ImportPath: at("tensor"), SFiles: []string{"a.s"}}, "assembly"},
 		{pkg{ImportPath: at("stuff")}, "no layer"},
+		{pkg{ImportPath: at("cli"), Imports: []string{at("format/hostile")}}, "for tests alone"},
+		{pkg{ImportPath: at("sys/numa"), Imports: []string{"C"}}, "cgo"},
 		{pkg{ImportPath: at("tensor"), Imports: []string{module}}, "above it"},
 	} {
 		got := check(c.p)
@@ -203,5 +216,31 @@ func TestCheckFindsMistakes(t *testing.T) {
 	}
 	if got := check(pkg{ImportPath: at("llama"), Imports: []string{at("device"), at("tensor"), "fmt"}}); got != nil {
 		t.Errorf("a right package: %q", got)
+	}
+}
+
+// TestDependenciesHaveReasons: every module that go.mod requires directly has a
+// line in docs/dependencies.md, and no other has one in its first table.
+func TestDependenciesHaveReasons(t *testing.T) {
+	mod, err := os.ReadFile("../../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := os.ReadFile("../../docs/dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var required, explained []string
+	for _, m := range regexp.MustCompile(`(?m)^\t(\S+) v\S+$`).FindAllSubmatch(mod, -1) {
+		required = append(required, string(m[1]))
+	}
+	table, _, _ := strings.Cut(string(doc), "\n## ")
+	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\|").FindAllStringSubmatch(table, -1) {
+		explained = append(explained, m[1])
+	}
+	slices.Sort(required)
+	slices.Sort(explained)
+	if len(required) == 0 || !slices.Equal(required, explained) {
+		t.Errorf("go.mod requires %q, docs/dependencies.md gives reasons for %q", required, explained)
 	}
 }

@@ -5,13 +5,17 @@ FUZZTIME ?= 10m
 BENCH    ?= .
 REF      ?= HEAD~1
 
-.PHONY: build test race purego arm64 fuzz golden e2e bench ci
+.PHONY: build test long race purego arm64 vuln fuzz golden e2e bench ci
 
 build:
 	go build -o cria ./cmd/cria
 
 test:
 	go test ./...
+
+# What `go test` leaves out for its length: all kernel sets, all shapes, whole files.
+long:
+	CRIA_LONG=1 go test -count=1 -timeout 2h ./...
 
 race:
 	.ci/run race
@@ -22,11 +26,15 @@ purego:
 arm64:
 	.ci/run arm64
 
+vuln:
+	.ci/run vuln
+
 # Every fuzz target for FUZZTIME; a finding is kept as a seed in testdata/fuzz.
+# Go spends up to a minute on each new seed to make it smaller: 5 s are enough.
 fuzz:
 	@set -e; for p in $$(go list ./...); do \
 		for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
-			echo "== $$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; \
+			echo "== $$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s $$p; \
 		done; done
 
 # Rewrites the goldens that this module's own code writes; look at the diff.

@@ -62,6 +62,11 @@ func (kv *kvCache) tiles(layer int, page int32, head int) (k, v []byte) {
 	return b[:kv.tile], b[kv.tile:]
 }
 
+// storeSerial is the number of elements up to which the caller stores alone. A
+// position of keys touches one cache line per element, most often in memory
+// (measured: 1.1 µs for a head of 128).
+const storeSerial = 1 << 10
+
 // storeTask writes keys and values to a cache. A part is one KV head of some
 // rows: the tile that it fills stays in one core's cache.
 type storeTask struct {
@@ -110,7 +115,7 @@ func (d *Device) StoreKV(cache device.KV, layer int, k, v device.Tensor, spans [
 	t := &d.storeKV
 	t.kv, t.layer, t.k, t.v, t.spans, t.rows = kv, layer, data(k), data(v), spans, k.Rows
 	t.step, t.heads = k.Rows, kv.cfg.KVHeads
-	if k.Rows*k.Cols > serialElems {
+	if k.Rows*k.Cols > storeSerial {
 		t.step, t.heads = device.PageTokens, 1
 	}
 	if k.Rows > 0 {

@@ -70,5 +70,5 @@ func one(name string, data []byte) func() []File {
 
 // All lists the cases of all formats.
 func All() []Case {
-	return slices.Concat(GGUF(), PTH())
+	return slices.Concat(GGUF(), Safetensors(), Llama2c(), PTH())
 }

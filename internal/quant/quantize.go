@@ -9,8 +9,12 @@ import (
 )
 
 // Quantize encodes src, rows of rowLen elements, as dt into dst. importance, if
-// not nil, weighs the columns' errors (rowLen values). A value that is not
-// finite is an error that names its index: no block format can hold it.
+// not nil, weighs the columns' errors (rowLen values, none negative); Q8_0 and
+// the float types do not look at it. Rows are independent of each other, so
+// that callers may share them out.
+//
+// What the type cannot hold is an error that names the element: infinity or NaN
+// in a block, or a number beyond the range of the type's f16 parts.
 func Quantize(dt tensor.DType, dst []byte, src []float32, rowLen int, importance []float32) error {
 	if rowLen <= 0 || len(src)%rowLen != 0 || len(dst) != len(src)/rowLen*dt.RowBytes(rowLen) {
 		panic(fmt.Sprintf("quant: %d elements in rows of %d into %d bytes of %s", len(src), rowLen, len(dst), dt))
@@ -26,40 +30,90 @@ func Quantize(dt tensor.DType, dst []byte, src []float32, rowLen int, importance
 		return nil
 	case tensor.F16:
 		for i, v := range src {
-			binary.LittleEndian.PutUint16(dst[2*i:], F32ToF16(v))
+			h := F32ToF16(v)
+			if h&0x7fff == 0x7c00 && v-v == 0 {
+				return fmt.Errorf("quant: element %d is %v; F16 holds numbers below 65520: use BF16 or F32", i, v)
+			}
+			binary.LittleEndian.PutUint16(dst[2*i:], h)
 		}
 		return nil
 	case tensor.BF16:
 		for i, v := range src {
-			binary.LittleEndian.PutUint16(dst[2*i:], F32ToBF16(v))
+			h := F32ToBF16(v)
+			if h&0x7fff == 0x7f80 && v-v == 0 {
+				return fmt.Errorf("quant: element %d is %v, which BF16 would round to infinity: use F32", i, v)
+			}
+			binary.LittleEndian.PutUint16(dst[2*i:], h)
 		}
 		return nil
 	}
+	return quantizeBlocks(dt, dst, src, rowLen, importance)
+}
+
+func quantizeBlocks(dt tensor.DType, dst []byte, src []float32, rowLen int, importance []float32) error {
 	for i, v := range src {
 		if v-v != 0 {
 			return fmt.Errorf("quant: element %d is %v; %s holds finite numbers only (is the model file damaged?)", i, v, dt)
 		}
 	}
-	n, bb := dt.BlockElems(), dt.BlockBytes()
-	enc := blockEncoders[dt]
-	if enc == nil {
+	for i, v := range importance {
+		if !(v >= 0) || math.IsInf(float64(v), 1) {
+			return fmt.Errorf("quant: the importance of column %d is %v; it must be 0 or more, and finite", i, v)
+		}
+	}
+	enc, ok := blockEncoders[dt]
+	if !ok {
 		panic(fmt.Sprintf("quant: no codec for %s", dt))
 	}
-	for b := 0; b*n < len(src); b++ {
-		var w []float32
+	n, bb := dt.BlockElems(), dt.BlockBytes()
+	for row := 0; row < len(src); row += rowLen {
+		var ms float32
 		if importance != nil {
-			w = importance[b*n%rowLen : b*n%rowLen+n]
+			ms = sumSquares(src[row:row+rowLen]) / float32(rowLen)
 		}
-		enc(dst[b*bb:(b+1)*bb:(b+1)*bb], src[b*n:(b+1)*n:(b+1)*n], w)
+		for col := 0; col < rowLen; col += n {
+			at := row + col
+			b, x := dst[at/n*bb:(at/n+1)*bb:(at/n+1)*bb], src[at:at+n:at+n]
+			enc.encode(b, x, weighing(importance, col, n), ms)
+			for _, h := range enc.halves {
+				if b[h+1]&0x7c == 0x7c {
+					return fmt.Errorf("quant: the largest of elements %d to %d is %v, which is out of the range of %s (is the model file damaged?)",
+						at, at+n-1, extreme(x), dt)
+				}
+			}
+		}
 	}
 	return nil
 }
 
-// blockEncoders encode one block each; w weighs the elements' errors and may be
-// nil.
-var blockEncoders = map[tensor.DType]func(b []byte, x, w []float32){
-	tensor.Q4_0: encodeQ4_0, tensor.Q4_1: encodeQ4_1, tensor.Q5_0: encodeQ5_0, tensor.Q5_1: encodeQ5_1,
-	tensor.Q8_0: encodeQ8_0,
+// weighing returns the importances of a block's columns, or nil where there are
+// none or all are zero: then no error would be larger than another, and the
+// block would become arbitrary.
+func weighing(importance []float32, col, n int) []float32 {
+	if importance == nil {
+		return nil
+	}
+	w := importance[col : col+n : col+n]
+	if extreme(w) == 0 {
+		return nil
+	}
+	return w
+}
+
+// A blockEncoder encodes one block. imp weighs the elements' errors and may be
+// nil; ms, then only, is the mean square of the row.
+type blockEncoder struct {
+	encode func(b []byte, x, imp []float32, ms float32)
+	halves []int // where the block's f16 values lie
+}
+
+var blockEncoders = map[tensor.DType]blockEncoder{
+	tensor.Q4_0: {encodeQ4_0, []int{0}}, tensor.Q4_1: {encodeQ4_1, []int{0, 2}},
+	tensor.Q5_0: {encodeQ5_0, []int{0}}, tensor.Q5_1: {encodeQ5_1, []int{0, 2}},
+	tensor.Q8_0: {encodeQ8_0, []int{0}}, tensor.IQ4_NL: {encodeIQ4NL, []int{0}},
+	tensor.Q2_K: {encodeQ2K, []int{80, 82}}, tensor.Q3_K: {encodeQ3K, []int{108}},
+	tensor.Q4_K: {encodeQ4K, []int{0, 2}}, tensor.Q5_K: {encodeQ5K, []int{0, 2}},
+	tensor.Q6_K: {encodeQ6K, []int{208}}, tensor.IQ4_XS: {encodeIQ4XS, []int{0}},
 }
 
 // extreme returns the value of the largest magnitude, the first among equals.
@@ -75,26 +129,118 @@ func extreme(x []float32) (v float32) {
 
 func abs(f float32) float32 { return math.Float32frombits(math.Float32bits(f) &^ (1 << 31)) }
 
-// inverse is 1/d, or 0 for 0.
+// inverse is 1/d, or 0 where d is 0 or so small that 1/d overflows.
 func inverse(d float32) float32 {
-	if d == 0 {
+	id := 1 / d
+	if math.IsInf(float64(id), 0) {
 		return 0
 	}
-	return 1 / d
+	return id
 }
 
 func putHalf(b []byte, i int, f float32) { binary.LittleEndian.PutUint16(b[i:], F32ToF16(f)) }
 
-// encodeQ4_0 maps the value of the largest magnitude to -8.
-func encodeQ4_0(b []byte, x, _ []float32) {
-	d := extreme(x) / -8
+// packQ4 packs 32 codes of four bits: low nibbles are the first half.
+func packQ4(b []byte, q *[32]uint8) {
+	for j := range 16 {
+		b[j] = q[j]&15 | q[j+16]<<4
+	}
+}
+
+// packQ5 packs 32 codes of five bits: 32 fifth bits, then as packQ4.
+func packQ5(b []byte, q *[32]uint8) {
+	var high uint32
+	for j, v := range q {
+		high |= uint32(v>>4) << j
+	}
+	binary.LittleEndian.PutUint32(b, high)
+	packQ4(b[4:], q)
+}
+
+// codes32 returns the codes of Q4_0 and Q5_0, in [0, 2n), and the scale. Without
+// importances the value of the largest magnitude becomes -n.
+func codes32(x, imp []float32, ms float32, n int32) (q [32]uint8, d float32) {
+	if imp != nil {
+		var w [32]float32
+		importanceWeights(w[:], x, imp, ms)
+		d = fitSymmetric(q[:], x, w[:], n)
+		return q, d
+	}
+	d = extreme(x) / float32(-n)
+	id := inverse(d)
+	if id == 0 && d != 0 { // such blocks decode to zeros; ggml's codes are 0
+		return q, d
+	}
+	for j, v := range x {
+		q[j] = uint8(min(2*n-1, int32(float32(v*id)+(float32(n)+0.5))))
+	}
+	return q, d
+}
+
+// codesMin32 returns the codes of Q4_1 and Q5_1, in [0, n], the scale and the
+// minimum. Without importances the block's range is mapped to [0, n].
+func codesMin32(x, imp []float32, ms float32, n int32) (q [32]uint8, d, m float32) {
+	if imp != nil {
+		var w [32]float32
+		importanceWeights(w[:], x, imp, ms)
+		d, m = fitAffine(q[:], x, w[:], n, searchWeighted)
+		return q, d, -m
+	}
+	lo, hi := span(x)
+	d = (hi - lo) / float32(n)
+	id := inverse(d)
+	for j, v := range x {
+		q[j] = uint8(min(n, int32(float32((v-lo)*id)+0.5)))
+	}
+	return q, d, lo
+}
+
+func encodeQ4_0(b []byte, x, imp []float32, ms float32) {
+	q, d := codes32(x, imp, ms, 8)
+	putHalf(b, 0, d)
+	packQ4(b[2:18], &q)
+}
+
+func encodeQ4_1(b []byte, x, imp []float32, ms float32) {
+	q, d, m := codesMin32(x, imp, ms, 15)
+	putHalf(b, 0, d)
+	putHalf(b, 2, m)
+	packQ4(b[4:20], &q)
+}
+
+func encodeQ5_0(b []byte, x, imp []float32, ms float32) {
+	q, d := codes32(x, imp, ms, 16)
+	putHalf(b, 0, d)
+	packQ5(b[2:22], &q)
+}
+
+func encodeQ5_1(b []byte, x, imp []float32, ms float32) {
+	q, d, m := codesMin32(x, imp, ms, 31)
+	putHalf(b, 0, d)
+	putHalf(b, 2, m)
+	packQ5(b[4:24], &q)
+}
+
+// encodeQ8_0 maps the largest magnitude to 127, rounding half away from zero.
+func encodeQ8_0(b []byte, x, _ []float32, _ float32) {
+	d := abs(extreme(x)) / 127
 	id := inverse(d)
 	putHalf(b, 0, d)
-	for j := range 16 {
-		lo := min(15, int8(float32(x[j]*id)+8.5))
-		hi := min(15, int8(float32(x[j+16]*id)+8.5))
-		b[2+j] = byte(lo) | byte(hi)<<4
+	for j, v := range x {
+		b[2+j] = byte(int8(roundAway(float32(v * id))))
 	}
+}
+
+// roundAway rounds half away from zero, for magnitudes below 2^22.
+func roundAway(f float32) int32 {
+	i := int32(f) // towards zero
+	switch r := f - float32(i); {
+	case r >= 0.5:
+		return i + 1
+	case r <= -0.5:
+		return i - 1
+	}
+	return i
 }
 
 // span returns the least and the largest value.
@@ -109,60 +255,4 @@ func span(x []float32) (lo, hi float32) {
 		}
 	}
 	return lo, hi
-}
-
-// encodeQ4_1 maps the block's range to 0..15.
-func encodeQ4_1(b []byte, x, _ []float32) {
-	lo, hi := span(x)
-	d := (hi - lo) / 15
-	id := inverse(d)
-	putHalf(b, 0, d)
-	putHalf(b, 2, lo)
-	for j := range 16 {
-		q0 := min(15, int8(float32((x[j]-lo)*id)+0.5))
-		q1 := min(15, int8(float32((x[j+16]-lo)*id)+0.5))
-		b[4+j] = byte(q0) | byte(q1)<<4
-	}
-}
-
-// encodeQ5_0 maps the value of the largest magnitude to -16.
-func encodeQ5_0(b []byte, x, _ []float32) {
-	d := extreme(x) / -16
-	id := inverse(d)
-	putHalf(b, 0, d)
-	var high uint32
-	for j := range 16 {
-		q0 := byte(min(31, int8(float32(x[j]*id)+16.5)))
-		q1 := byte(min(31, int8(float32(x[j+16]*id)+16.5)))
-		b[6+j] = q0&15 | q1&15<<4
-		high |= uint32(q0>>4)<<j | uint32(q1>>4)<<(j+16)
-	}
-	binary.LittleEndian.PutUint32(b[2:], high)
-}
-
-// encodeQ5_1 maps the block's range to 0..31.
-func encodeQ5_1(b []byte, x, _ []float32) {
-	lo, hi := span(x)
-	d := (hi - lo) / 31
-	id := inverse(d)
-	putHalf(b, 0, d)
-	putHalf(b, 2, lo)
-	var high uint32
-	for j := range 16 {
-		q0 := uint8(float32((x[j]-lo)*id) + 0.5)
-		q1 := uint8(float32((x[j+16]-lo)*id) + 0.5)
-		b[8+j] = q0&15 | q1&15<<4
-		high |= uint32(q0>>4&1)<<j | uint32(q1>>4&1)<<(j+16)
-	}
-	binary.LittleEndian.PutUint32(b[4:], high)
-}
-
-// encodeQ8_0 maps the largest magnitude to 127, rounding half away from zero.
-func encodeQ8_0(b []byte, x, _ []float32) {
-	d := abs(extreme(x)) / 127
-	id := inverse(d)
-	putHalf(b, 0, d)
-	for j, v := range x {
-		b[2+j] = byte(int8(math.Round(float64(float32(v * id)))))
-	}
 }

@@ -58,10 +58,7 @@ func openHF(m *Model, opt OpenOptions) error {
 	if err := m.readEndIDs(dir, config); err != nil {
 		return err
 	}
-	m.Name, _, _ = config.str("_name_or_path")
-	if m.Name == "" {
-		m.Name = baseName(dir)
-	}
+	m.Name = hubName(dir)
 	m.License = readLicense(dir)
 	m.noteRope()
 	return nil
@@ -190,13 +187,21 @@ func cardLicense(card []byte) string {
 	return fields["license"]
 }
 
-// noteRope says what scaled positions mean for the user.
-func (m *Model) noteRope() {
-	c := &m.Config
-	if c.RopeScale.Kind == "" {
-		return
+// snapshotName is a commit, which names the directory of a model in the cache of
+// Hugging Face's hub: models--ORG--NAME/snapshots/COMMIT.
+var snapshotName = regexp.MustCompile(`^[0-9a-f]{40}$`)
+
+// hubName is the name that a directory gives a model.
+func hubName(dir string) string {
+	name := baseName(dir)
+	if !snapshotName.MatchString(name) {
+		return name
 	}
-	m.note("%s RoPE scaling by %g: trained for %d positions, to be used for up to %d", c.RopeScale.Kind, c.RopeScale.Factor, c.MaxSeqLen, c.MaxContext())
+	repo := baseName(filepath.Join(dir, "..", ".."))
+	if _, name, ok := strings.Cut(strings.TrimPrefix(repo, "models--"), "--"); ok {
+		return name
+	}
+	return name
 }
 
 // baseName is the name that a path gives a model.

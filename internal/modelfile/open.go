@@ -24,7 +24,7 @@ func Open(path string, opt OpenOptions) (*Model, error) {
 	if opt.Context < 0 {
 		return nil, fmt.Errorf("modelfile: a context of %d positions; it must be 0 (the model's own) or more", opt.Context)
 	}
-	m := &Model{Path: path, Format: format, context: opt.Context}
+	m := &Model{Path: path, Format: format, StopIDs: []int32{}, Notes: []string{}, context: opt.Context}
 	open := map[Format]func(*Model, OpenOptions) error{
 		FormatGGUF: openGGUF, FormatHF: openHF, FormatMeta: openMeta, FormatLlama2C: openLlama2C,
 	}[format]

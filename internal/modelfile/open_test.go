@@ -224,6 +224,25 @@ func TestLicense(t *testing.T) {
 	}
 }
 
+// TestNames of models in the hub's cache and elsewhere.
+func TestNames(t *testing.T) {
+	files := hfFiles(t, filepath.Join("testdata", "hf", "tied-f32"))
+	for path, want := range map[string]string{"models--org--Tiny-1.1B-v2/snapshots/" + strings.Repeat("0a", 20): "Tiny-1.1B-v2", "my.model-v1.5": "my.model-v1.5"} {
+		dir := filepath.Join(t.TempDir(), filepath.FromSlash(path))
+		if err := os.MkdirAll(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		for name, data := range files {
+			if err := os.WriteFile(filepath.Join(dir, name), data, 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if m := openModel(t, dir, modelfile.OpenOptions{}); m.Name != want {
+			t.Errorf("%s is called %q, want %q", path, m.Name, want)
+		}
+	}
+}
+
 // TestOpenTokenizer reads tokenizers of everything that has one.
 func TestOpenTokenizer(t *testing.T) {
 	hf := filepath.Join("testdata", "hf", "mha-bf16")

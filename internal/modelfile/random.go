@@ -45,7 +45,7 @@ func Random(cfg llama.Config, opt InitOptions) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{Path: "random weights", Format: formatRandom, Detail: fmt.Sprintf("random weights, seed %d", opt.Seed)}
+	m := &Model{Path: "random weights", Format: formatRandom, StopIDs: []int32{}, Notes: []string{}, Detail: fmt.Sprintf("random weights, seed %d", opt.Seed)}
 	if opt.Tokenizer != "" {
 		if m.Tokenizer, m.TokenizerFrom, err = OpenTokenizer(opt.Tokenizer); err != nil {
 			return nil, err

@@ -163,7 +163,7 @@ func TestLadder(t *testing.T) {
 	}
 	m := openModel(t, out, modelfile.OpenOptions{})
 	if !slices.ContainsFunc(m.Notes, func(s string) bool {
-		return strings.Contains(s, "blk.1.ffn_down.weight") && strings.Contains(s, "Q5_0")
+		return strings.Contains(s, "blk.0-1.ffn_down.weight: Q5_0 instead of Q4_K")
 	}) {
 		t.Errorf("no note names the tensor: %q", m.Notes)
 	}

@@ -33,7 +33,8 @@ vuln:
 # Go spends up to a minute on each new seed to make it smaller: 5 s are enough.
 fuzz:
 	@set -e; for p in $$(go list ./...); do \
-		for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+		list=$$(go test -list '^Fuzz' $$p); \
+		for f in $$(echo "$$list" | grep '^Fuzz' || true); do \
 			echo "== $$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s $$p; \
 		done; done
 

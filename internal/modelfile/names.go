@@ -48,12 +48,6 @@ func (k *kind) in(d dialect, layer int) string {
 	return layerPrefix[d] + strconv.Itoa(layer) + "." + k.name[d]
 }
 
-// heads returns the heads whose pairs are the rows of a rotary tensor.
-func (k *kind) heads(c *llama.Config) int {
-	rows, _ := k.shape(c)
-	return rows / c.HeadDim
-}
-
 // kinds is the table of names, in the order in which tensors are written.
 var kinds = []kind{
 	{name: [...]string{"token_embd.weight", "model.embed_tokens.weight", "tok_embeddings.weight"}, split: splitCols, shape: vocabByDim},

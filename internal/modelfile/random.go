@@ -89,8 +89,8 @@ func orF32(typ string) string {
 }
 
 // randomSource makes normally distributed rows, or ones where std is 0. Blocks
-// whose encoders search for the best scales, which takes half an hour for 7B, are
-// made directly (randomBlocks).
+// are made directly, of random bits: encoding 7B weights, only to measure speed
+// with them, would take from minutes to half an hour.
 type randomSource struct {
 	name       string
 	typ        tensor.DType
@@ -107,7 +107,7 @@ func (s *randomSource) Release(int, int)    {}
 
 func (s *randomSource) ReadRows(dst []byte, row, n int) error {
 	size := s.typ.RowBytes(s.cols)
-	if searched[s.typ] != nil {
+	if s.typ.IsQuant() {
 		for i := range n {
 			randomBlocks(dst[i*size:(i+1)*size], s.typ, s.rng(row+i), s.std)
 		}

@@ -18,9 +18,10 @@ type blockScales struct {
 	ratio          float64
 }
 
-// searched are the types whose encoders search. A minimum is to cancel the mean
-// of an element's bits: 1.5, 7.5 and 15.5 for 2, 4 and 5 bits.
-var searched = map[tensor.DType]*blockScales{
+// blockTypes are all block-quantised ones. A minimum is to cancel the mean of an
+// element's bits: 1.5, 7.5 and 15.5 for 2, 4 and 5 bits; K-quants subtract it.
+var blockTypes = map[tensor.DType]blockScales{
+	tensor.Q4_0: {0, -1, 0}, tensor.Q4_1: {0, 2, -7.5}, tensor.Q5_0: {0, -1, 0}, tensor.Q5_1: {0, 2, -15.5}, tensor.Q8_0: {0, -1, 0},
 	tensor.Q2_K: {80, 82, 1.5}, tensor.Q3_K: {108, -1, 0}, tensor.Q4_K: {0, 2, 7.5}, tensor.Q5_K: {0, 2, 15.5}, tensor.Q6_K: {208, -1, 0},
 	tensor.IQ4_NL: {0, -1, 0}, tensor.IQ4_XS: {0, -1, 0},
 }
@@ -41,12 +42,12 @@ func randomBlocks(dst []byte, typ tensor.DType, rng *rand.Rand, std float64) {
 // setScales puts scales in place of random bits and keeps their sign: no type's
 // values then lean to one side.
 func setScales(b []byte, typ tensor.DType, scale float64) {
-	s := searched[typ]
+	s := blockTypes[typ]
 	for ; len(b) > 0; b = b[typ.BlockBytes():] {
 		sign := uint16(b[s.scale+1]&0x80) << 8
 		binary.LittleEndian.PutUint16(b[s.scale:], quant.F32ToF16(float32(scale))|sign)
 		if s.minimum >= 0 {
-			binary.LittleEndian.PutUint16(b[s.minimum:], quant.F32ToF16(float32(scale*s.ratio))|sign)
+			binary.LittleEndian.PutUint16(b[s.minimum:], quant.F32ToF16(float32(scale*s.ratio))^sign)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cria-llm/cria/internal/llama"
 	"github.com/cria-llm/cria/internal/modelfile"
+	"github.com/cria-llm/cria/internal/quant"
 	"github.com/cria-llm/cria/internal/tensor"
 )
 
@@ -156,6 +157,43 @@ func TestDynamicToGGUF(t *testing.T) {
 	for i := range want {
 		if d := got[i] - want[i]; d > 1e-4 || d < -1e-4 {
 			t.Fatalf("logit %d is %g, want %g", i, got[i], want[i])
+		}
+	}
+}
+
+// TestQuantise compares each tensor of a converted model with what the codec makes
+// of it, and the types with llama.cpp's mix.
+func TestQuantise(t *testing.T) {
+	dir := t.TempDir()
+	source := filepath.Join(dir, "f32.gguf")
+	if _, err := modelfile.Init(context.Background(), grouped, source, modelfile.InitOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	m := openModel(t, source, modelfile.OpenOptions{})
+	out := filepath.Join(dir, "q.gguf")
+	r := convert(t, m, out, modelfile.ConvertOptions{Type: "q4_k_m", Workers: 2})
+	q := openModel(t, out, modelfile.OpenOptions{})
+	if q.Config != m.Config {
+		t.Errorf("configuration %+v, want %+v", q.Config, m.Config)
+	}
+	for i, x := range q.Tensors() {
+		want := tensor.Q4_K
+		switch {
+		case x.Rows == 1:
+			want = tensor.F32
+		case x.Name == "output.weight", strings.HasSuffix(x.Name, "attn_v.weight") && x.Name != "blk.0.attn_v.weight", x.Name == "blk.1.ffn_down.weight":
+			want = tensor.Q6_K // the last of two layers is in the last eighth
+		}
+		if x.Type != want || r.Tensors[i].To != want.String() || r.Tensors[i].From != "F32" || r.Tensors[i].Name != x.Name {
+			t.Errorf("%s is %s, want %s; the report says %+v", x.Name, x.Type, want, r.Tensors[i])
+			continue
+		}
+		b := make([]byte, x.Bytes)
+		if err := quant.Quantize(want, b, floatsNamed(t, m, x.Name), x.Cols, nil); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(rawNamed(t, q, x.Name), b) {
+			t.Errorf("%s: not what the codec makes", x.Name)
 		}
 	}
 }

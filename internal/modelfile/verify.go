@@ -56,13 +56,8 @@ func eachPiece(src device.RowSource, f func(b []byte, row, n int) error) error {
 	return nil
 }
 
-// halves gives the places of the f16 scales in a block of each type.
-var halves = map[tensor.DType][]int{
-	tensor.Q4_0: {0}, tensor.Q4_1: {0, 2}, tensor.Q5_0: {0}, tensor.Q5_1: {0, 2}, tensor.Q8_0: {0}, tensor.IQ4_NL: {0}, tensor.IQ4_XS: {0},
-	tensor.Q2_K: {80, 82}, tensor.Q3_K: {108}, tensor.Q4_K: {0, 2}, tensor.Q5_K: {0, 2}, tensor.Q6_K: {208},
-}
-
-// checkFinite looks at rows in file encoding, the first of which is row.
+// checkFinite looks at rows in file encoding, the first of which is row. A block
+// is finite if its f16 scale and minimum are.
 func checkFinite(src device.RowSource, b []byte, row int) error {
 	dt := src.DType()
 	le := binary.LittleEndian
@@ -87,17 +82,12 @@ func checkFinite(src device.RowSource, b []byte, row int) error {
 			}
 		}
 	default:
-		at, size := halves[dt], dt.BlockBytes()
-		if at == nil {
-			return fmt.Errorf("%s: type %s cannot be checked", src.Name(), dt)
-		}
-	blocks:
+		size, s := dt.BlockBytes(), blockTypes[dt]
+		second := max(s.scale, s.minimum)
 		for i := 0; i+size <= len(b); i += size {
-			for _, h := range at {
-				if le.Uint16(b[i+h:])&0x7c00 == 0x7c00 {
-					bad = i / size * dt.BlockElems()
-					break blocks
-				}
+			if le.Uint16(b[i+s.scale:])&0x7c00 == 0x7c00 || le.Uint16(b[i+second:])&0x7c00 == 0x7c00 {
+				bad = i / size * dt.BlockElems()
+				break
 			}
 		}
 	}

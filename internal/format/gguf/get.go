@@ -92,7 +92,7 @@ func (f *File) GetFloat32s(key string) (value []float32, ok bool, err error) {
 
 // GetInt32s returns an array of int32; one of uint32 whose values fit is taken.
 func (f *File) GetInt32s(key string) (value []int32, ok bool, err error) {
-	v, ok := f.Get(key)
+	v, _ := f.Get(key)
 	if u, isU := v.([]uint32); isU {
 		value = make([]int32, len(u))
 		for i, x := range u {

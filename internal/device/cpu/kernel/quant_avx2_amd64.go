@@ -7,9 +7,9 @@ import "github.com/cria-llm/cria/internal/tensor"
 // avx2Quant is every block-quantised type on AVX2, on panels of 8 rows.
 //
 // Its Unpacked holds unsigned bytes in Q, the value plus the type's bias, as
-// VPMADDUBSW multiplies them; those of 8 bits as two planes of 4 bits, 32 bytes
-// of the lower and 32 of the upper bits in turns. S holds sub-scales twice as
-// words of a dword. N holds two sub-minima as words of a dword, or two
+// VPMADDUBSW multiplies them. Where bytes of 8 bits would overflow there, it
+// holds 32 magnitudes and 32 signed values in turns. S holds sub-scales twice
+// as words of a dword. N holds two sub-minima as words of a dword, or two
 // sub-scales times the bias where the type has one.
 func avx2Quant() map[tensor.DType]*QuantFormat {
 	formats := genericQuant(8)

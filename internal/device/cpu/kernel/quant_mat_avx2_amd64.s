@@ -2810,8 +2810,8 @@ step:
 	ADDQ         $0x00000100, DI
 	ADDQ         $0x20, 112(SP)
 	ADDQ         $0x20, 120(SP)
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 104(SP)
+	ADDQ         $0x04, DX
 	DECQ         96(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
@@ -2999,8 +2999,8 @@ step:
 	ADDQ         $0x00000100, R9
 	ADDQ         $0x20, 176(SP)
 	ADDQ         $0x20, 184(SP)
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 168(SP)
+	ADDQ         $0x04, DX
 	DECQ         160(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
@@ -3256,8 +3256,8 @@ step:
 	ADDQ         $0x00000100, R9
 	ADDQ         $0x20, 240(SP)
 	ADDQ         $0x20, 248(SP)
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 232(SP)
+	ADDQ         $0x04, DX
 	DECQ         224(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
@@ -3583,8 +3583,8 @@ step:
 	ADDQ         $0x00000100, R11
 	ADDQ         $0x20, 304(SP)
 	ADDQ         $0x20, 312(SP)
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 296(SP)
+	ADDQ         $0x04, DX
 	DECQ         288(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
@@ -3705,8 +3705,8 @@ step:
 	VMOVUPS      Y2, (AX)
 	ADDQ         $0x00000100, DI
 	ADDQ         $0x20, 112(SP)
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 104(SP)
+	ADDQ         $0x04, DX
 	DECQ         96(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
@@ -3886,8 +3886,8 @@ step:
 	VMOVUPS      Y1, 32(AX)
 	ADDQ         $0x00000100, R9
 	ADDQ         $0x20, 176(SP)
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 168(SP)
+	ADDQ         $0x04, DX
 	DECQ         160(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
@@ -4133,8 +4133,8 @@ step:
 	VMOVUPS      Y1, 64(AX)
 	ADDQ         $0x00000100, R9
 	ADDQ         $0x20, 240(SP)
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 232(SP)
+	ADDQ         $0x04, DX
 	DECQ         224(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
@@ -4448,8 +4448,8 @@ step:
 	VMOVUPS      Y1, 96(AX)
 	ADDQ         $0x00000100, R11
 	ADDQ         $0x20, 304(SP)
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 296(SP)
+	ADDQ         $0x04, DX
 	DECQ         288(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
@@ -4564,8 +4564,8 @@ step:
 	ADDQ         $0x00000080, DI
 	ADDQ         $0x20, 112(SP)
 	ADDQ         $0x20, 120(SP)
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 104(SP)
+	ADDQ         $0x04, DX
 	DECQ         96(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
@@ -4729,8 +4729,8 @@ step:
 	ADDQ         $0x00000080, R9
 	ADDQ         $0x20, 176(SP)
 	ADDQ         $0x20, 184(SP)
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 168(SP)
+	ADDQ         $0x04, DX
 	DECQ         160(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
@@ -4950,8 +4950,8 @@ step:
 	ADDQ         $0x00000080, R9
 	ADDQ         $0x20, 240(SP)
 	ADDQ         $0x20, 248(SP)
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 232(SP)
+	ADDQ         $0x04, DX
 	DECQ         224(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
@@ -5229,8 +5229,8 @@ step:
 	ADDQ         $0x00000080, R11
 	ADDQ         $0x20, 304(SP)
 	ADDQ         $0x20, 312(SP)
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 296(SP)
+	ADDQ         $0x04, DX
 	DECQ         288(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
@@ -5346,8 +5346,8 @@ step:
 	ADDQ         $0x00000080, DI
 	ADDQ         $0x20, 112(SP)
 	ADDQ         $0x20, 120(SP)
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 104(SP)
+	ADDQ         $0x04, DX
 	DECQ         96(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
@@ -5513,8 +5513,8 @@ step:
 	ADDQ         $0x00000080, R9
 	ADDQ         $0x20, 176(SP)
 	ADDQ         $0x20, 184(SP)
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 168(SP)
+	ADDQ         $0x04, DX
 	DECQ         160(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
@@ -5737,8 +5737,8 @@ step:
 	ADDQ         $0x00000080, R9
 	ADDQ         $0x20, 240(SP)
 	ADDQ         $0x20, 248(SP)
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 232(SP)
+	ADDQ         $0x04, DX
 	DECQ         224(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
@@ -6020,8 +6020,8 @@ step:
 	ADDQ         $0x00000080, R11
 	ADDQ         $0x20, 304(SP)
 	ADDQ         $0x20, 312(SP)
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 296(SP)
+	ADDQ         $0x04, DX
 	DECQ         288(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
@@ -6144,8 +6144,8 @@ step:
 	VMOVUPS      Y2, (AX)
 	ADDQ         $0x00000100, DI
 	ADDQ         $0x20, 112(SP)
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 104(SP)
+	ADDQ         $0x04, DX
 	DECQ         96(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
@@ -6329,8 +6329,8 @@ step:
 	VMOVUPS      Y1, 32(AX)
 	ADDQ         $0x00000100, R9
 	ADDQ         $0x20, 176(SP)
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 168(SP)
+	ADDQ         $0x04, DX
 	DECQ         160(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
@@ -6582,8 +6582,8 @@ step:
 	VMOVUPS      Y1, 64(AX)
 	ADDQ         $0x00000100, R9
 	ADDQ         $0x20, 240(SP)
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 232(SP)
+	ADDQ         $0x04, DX
 	DECQ         224(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
@@ -6905,8 +6905,8 @@ step:
 	VMOVUPS      Y1, 96(AX)
 	ADDQ         $0x00000100, R11
 	ADDQ         $0x20, 304(SP)
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 296(SP)
+	ADDQ         $0x04, DX
 	DECQ         288(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
@@ -7037,8 +7037,8 @@ step:
 	VMOVUPS      Y2, (AX)
 	ADDQ         $0x00000080, DI
 	ADDQ         $0x20, 112(SP)
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 104(SP)
+	ADDQ         $0x04, DX
 	DECQ         96(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
@@ -7230,8 +7230,8 @@ step:
 	VMOVUPS      Y1, 32(AX)
 	ADDQ         $0x00000080, R9
 	ADDQ         $0x20, 176(SP)
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 168(SP)
+	ADDQ         $0x04, DX
 	DECQ         160(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
@@ -7491,8 +7491,8 @@ step:
 	VMOVUPS      Y1, 64(AX)
 	ADDQ         $0x00000080, R9
 	ADDQ         $0x20, 240(SP)
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 232(SP)
+	ADDQ         $0x04, DX
 	DECQ         224(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
@@ -7822,8 +7822,8 @@ step:
 	VMOVUPS      Y1, 96(AX)
 	ADDQ         $0x00000080, R11
 	ADDQ         $0x20, 304(SP)
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 296(SP)
+	ADDQ         $0x04, DX
 	DECQ         288(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX

@@ -276,8 +276,8 @@ step:
 	VFNMADD231PS Y5, Y0, Y6
 	VMOVUPS      Y6, (AX)
 	ADDQ         $0x00000480, BX
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 232(SP)
+	ADDQ         $0x04, DX
 	DECQ         224(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
@@ -750,8 +750,8 @@ step:
 	VFNMADD231PS Y0, Y2, Y5
 	VMOVUPS      Y5, 32(AX)
 	ADDQ         $0x00000480, DI
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 296(SP)
+	ADDQ         $0x04, DX
 	DECQ         288(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
@@ -1301,8 +1301,8 @@ step:
 	VFNMADD231PS Y0, Y4, Y2
 	VMOVUPS      Y2, 64(AX)
 	ADDQ         $0x00000480, DI
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 360(SP)
+	ADDQ         $0x04, DX
 	DECQ         352(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
@@ -1985,8 +1985,8 @@ step:
 	VFNMADD231PS Y0, Y6, Y2
 	VMOVUPS      Y2, 96(AX)
 	ADDQ         $0x00000480, R9
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 424(SP)
+	ADDQ         $0x04, DX
 	DECQ         416(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX

@@ -432,8 +432,8 @@ step:
 	VFMADD231PS  Y0, Y1, Y4
 	VMOVUPS      Y4, (AX)
 	ADDQ         $0x00000690, BX
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 104(SP)
+	ADDQ         $0x04, DX
 	DECQ         96(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
@@ -1077,8 +1077,8 @@ step:
 	VFMADD231PS  Y0, Y3, Y1
 	VMOVUPS      Y1, 32(AX)
 	ADDQ         $0x00000690, DI
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 168(SP)
+	ADDQ         $0x04, DX
 	DECQ         160(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
@@ -1826,8 +1826,8 @@ step:
 	VFMADD231PS  Y0, Y5, Y1
 	VMOVUPS      Y1, 64(AX)
 	ADDQ         $0x00000690, DI
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 232(SP)
+	ADDQ         $0x04, DX
 	DECQ         224(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
@@ -2729,8 +2729,8 @@ step:
 	VFMADD231PS  Y0, Y7, Y1
 	VMOVUPS      Y1, 96(AX)
 	ADDQ         $0x00000690, R9
-	ADDQ         $0x04, DX
 	ADDQ         $0x40, 296(SP)
+	ADDQ         $0x04, DX
 	DECQ         288(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX

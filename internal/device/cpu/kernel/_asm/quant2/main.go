@@ -8,11 +8,11 @@
 // broadcast activations into 8 rows x 2 words. As many groups are added up in
 // words as cannot overflow whatever the file holds (class.fold), and one
 // VPMADDWD brings them to 32 bits, multiplied by the sub-scale where there is
-// one. Bytes that would overflow at once are held as two planes of 4 bits.
-// What the bias adds is known from the sums of the activations. Matrix kernels
-// find groups in an unpacked panel, vector and small-batch kernels unpack them
-// on the way; that is the only difference, so all keep the same order of
-// accumulation.
+// one. What the bias adds is known from the sums of the activations. Bytes of
+// 8 bits are held as magnitudes and values instead, and the activations take
+// the values' signs. Matrix kernels find groups in an unpacked panel, vector
+// and small-batch kernels unpack them on the way; that is the only difference,
+// so all keep the same order of accumulation.
 package main
 
 import (

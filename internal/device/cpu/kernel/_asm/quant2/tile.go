@@ -50,7 +50,7 @@ func matKernels() {
 		for _, cols := range tileCols {
 			k := &tile{class: c, cols: cols}
 			TEXT(fmt.Sprintf("avx2Mat%sx%d", c.name, cols), 0, "func"+matSig)
-			Doc(fmt.Sprintf("One unpacked panel of class %s times %d columns.", c.name, cols))
+			Doc(fmt.Sprintf("Multiplies an unpacked panel of class %s with %d columns.", c.name, cols))
 			k.emit()
 		}
 	}
@@ -60,7 +60,7 @@ func matKernels() {
 func panelKernel(t *quantType, cols int) {
 	k := &tile{class: t.class, t: t, cols: cols}
 	TEXT(fmt.Sprintf("avx2Vec%sx%d", t.name, cols), 0, "func"+vecSig)
-	Doc(fmt.Sprintf("Panels of %s times %d columns.", t.name, cols))
+	Doc(fmt.Sprintf("Multiplies panels of %s with %d columns.", t.name, cols))
 	k.emit()
 }
 
@@ -212,11 +212,11 @@ func (k *tile) addProduct(c int, a, b Op) {
 	VMOVUPS(a, k.y[c])
 }
 
-// dot multiplies a step of 32 elements, sub by sub of them: done is called with
+// dot multiplies the groups of a loader, sub elements by sub: done is called with
 // sums in 32 bits, in a register that may be changed. scale gives the words that
-// sub j of the step is multiplied by on the way.
+// sub j of the loader's is multiplied by on the way.
 func (k *tile) dot(load loader, q, high Register, sub int, scale func(j int) Op, done func(c int, v VecVirtual)) {
-	n, total := 0, 0 // groups in the words of acc, and done in all
+	n := 0 // groups in the words of acc
 	load(k.p, q, high, func(g int, w ...VecVirtual) {
 		for c, acc := range k.acc {
 			v := acc
@@ -233,11 +233,10 @@ func (k *tile) dot(load loader, q, high Register, sub int, scale func(j int) Op,
 			}
 		}
 		n++
-		total++
 		if n < min(k.fold(), sub/4) {
 			return
 		}
-		s := scale((total*4 - 1) / sub)
+		s := scale(g * 4 / sub)
 		for c, acc := range k.acc {
 			VPMADDWD(s, acc, acc)
 			done(c, acc)

@@ -64,7 +64,7 @@ func (k *tile) panel256() {
 		k.dot(load, q, high, k.sub, scale, func(c int, v VecVirtual) { VPADDD(v, k.isum[c], k.isum[c]) })
 		ADDQ(Imm(32), k.x)
 	}
-	ADDQ(imm(len(loaders)*32/k.sub*k.subBytes()), s)
+	ADDQ(imm(256/loops/k.sub*k.subBytes()), s)
 	if k.t != nil {
 		k.t.advance(q, high)
 	} else {
@@ -82,8 +82,8 @@ func (k *tile) panel256() {
 			ADDQ(Imm(32), m)
 		}
 	}
-	ADDQ(Imm(4), k.xd)
 	ADDQ(Imm(64), xs)
+	ADDQ(Imm(4), k.xd)
 	DECQ(left)
 	JNZ(LabelRef("block"))
 }

@@ -75,10 +75,10 @@ type quantType struct {
 	// What a bias takes away goes to n without its help.
 	scales func(p, s, n Register)
 
-	// load gives the next 32 elements in groups of 4, in any order within a
-	// sub-block. There are loops times len(load) such steps in a block; q
-	// begins start bytes into the block and advances by stride bytes per loop,
-	// high, which is nil where stride is all, likewise.
+	// load gives the next elements in groups of 4, the groups of a sub-block
+	// one after the other. There are loops times len(load) such steps in a
+	// block; q begins start bytes into the block and advances by stride bytes
+	// per loop, high, which is nil where stride is all, likewise.
 	loops, start, stride  int
 	highStart, highStride int
 	load                  []loader

@@ -15,6 +15,10 @@ func TestAttention(t *testing.T) { eachSet(t, testAttention) }
 
 func testAttention(t *testing.T, set *Set) {
 	generic, r := genericSet(), newRand(13)
+	trials := 50
+	if testing.Short() {
+		trials = 15
+	}
 	for kind, c := range map[string]struct {
 		size        int
 		store       [2]func(kpage, vpage []byte, k, v []float32, h, pos int)
@@ -26,7 +30,7 @@ func testAttention(t *testing.T, set *Set) {
 		"f16":  {2, [2]func(kpage, vpage []byte, k, v []float32, h, pos int){generic.StoreKVF16, set.StoreKVF16}, [2]AttnTile{generic.AttnF16, set.AttnF16}, 2, 0},
 		"q8_0": {1, [2]func(kpage, vpage []byte, k, v []float32, h, pos int){generic.StoreKVQ8, set.StoreKVQ8}, [2]AttnTile{generic.AttnQ8, set.AttnQ8}, 32, 1},
 	} {
-		for trial := range 50 {
+		for trial := range trials {
 			h := c.multipleOf * (1 + r.IntN(max(4, 80/c.multipleOf)))
 			bytesPerPage := PageTokens * (h*c.size + c.scaleBlocks*h/32*2)
 			var k, v [2][]byte

@@ -17,6 +17,9 @@ import (
 // with an EVEX prefix: Go's assembler encodes some AVX2 mnemonics, and
 // registers from X16 on, only so, and a machine without AVX-512 faults there.
 func TestAVX2HasNoEVEX(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs the assembler on every file")
+	}
 	root, err := exec.Command("go", "env", "GOROOT").Output()
 	if errors.Is(err, exec.ErrNotFound) {
 		t.Skip("no go command")

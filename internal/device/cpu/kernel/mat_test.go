@@ -45,7 +45,11 @@ var matOps = []matOp{
 func TestMatEqualsGeneric(t *testing.T) {
 	generic := genericSet()
 	var ks []int
-	for k := 1; k <= 200; k++ {
+	step := 1
+	if testing.Short() {
+		step = 5 // still every remainder of a division by 16
+	}
+	for k := step; k <= 200; k += step {
 		ks = append(ks, k)
 	}
 	ks = append(ks, 511, 512, 513, 1024+16, 1500, 2049)

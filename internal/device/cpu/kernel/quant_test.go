@@ -27,6 +27,16 @@ func quantForms() []*Set {
 	return append([]*Set{{Name: "generic8", PanelRows: 8, Quant: genericQuant(8)}}, Sets()...)
 }
 
+// slowForms is quantForms for the tests that take long: with -short, as for an
+// emulator, it is the machine's best set only.
+func slowForms() []*Set {
+	forms := quantForms()
+	if testing.Short() {
+		forms = forms[len(forms)-1:]
+	}
+	return forms
+}
+
 // blockScales are the places of a block's f16 fields.
 func blockScales(dt tensor.DType) []int {
 	h := layouts[dt].halves
@@ -197,7 +207,7 @@ func checkForm(t *testing.T, s *Set, dt tensor.DType, src []byte, a *Act, want [
 // vector kernel bit for bit.
 func TestQuantEqualsGeneric(t *testing.T) {
 	generic := genericSet()
-	for _, s := range quantForms() {
+	for _, s := range slowForms() {
 		t.Run(s.Name, func(t *testing.T) {
 			for _, dt := range quantDTypes() {
 				t.Run(dt.String(), func(t *testing.T) {
@@ -226,7 +236,7 @@ func TestQuantEqualsGeneric(t *testing.T) {
 // that strange scales give the same bits.
 func TestQuantExtremes(t *testing.T) {
 	generic := genericSet()
-	for _, s := range quantForms() {
+	for _, s := range slowForms() {
 		t.Run(s.Name, func(t *testing.T) {
 			for _, dt := range quantDTypes() {
 				for _, f := range fills[1:] {

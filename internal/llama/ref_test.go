@@ -14,10 +14,14 @@ import (
 // rounded product is off by about 1% of its deviation, and here every layer has
 // four, one after the other.
 func TestAgainstReferenceDevice(t *testing.T) {
+	tokens := 90
+	if testing.Short() {
+		tokens = 20
+	}
 	for _, dt := range tensor.WeightTypes() {
 		c := smallConfig(dt)
 		src := randomModel(t, c, dt, 3)
-		ids := randomIDs(90, c.VocabSize, 6)
+		ids := randomIDs(tokens, c.VocabSize, 6)
 		all := func(int) int { return len(ids) }
 		want := forwardAll(t, deviceModel(t, ref.New[float64](), c, src), tensor.F32, ids, all)
 		std := deviation(want)

@@ -7,12 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/cria-llm/cria/internal/format/ferr"
 	"github.com/cria-llm/cria/internal/format/hostile"
+	"github.com/cria-llm/cria/internal/sys/mmap"
 	"github.com/cria-llm/cria/internal/tensor"
 )
 
@@ -228,4 +230,41 @@ func TestGetters(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestCutWhileRead: a header that is cut while it is read is an error that names
+// the file.
+func TestCutWhileRead(t *testing.T) {
+	if runtime.GOARCH == "arm64" {
+		t.Skip("an emulator does not say where a fault was")
+	}
+	written := filepath.Join(t.TempDir(), "m.gguf")
+	write(t, written, []KV{{"long", strings.Repeat("x", 1<<17)}}, nil, nil)
+	data, err := os.ReadFile(written)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(name string, data []byte, read func(m *mmap.File) error) {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		m, err := mmap.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		if err := os.Truncate(path, 1<<16); err != nil {
+			t.Skip("a mapped file cannot be cut here: ", err)
+		}
+		err = mmap.Guard(func() error { return read(m) })
+		if fault := new(mmap.FaultError); !errors.As(err, &fault) || fault.File != path {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	check("header", data, func(m *mmap.File) error {
+		_, err := parse(m)
+		return err
+	})
 }

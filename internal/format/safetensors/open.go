@@ -58,8 +58,16 @@ func (f *File) add(path string) error {
 
 // openIndex reads the index and opens its shards, in the order of their names.
 func (f *File) openIndex() error {
-	weightMap, err := readIndex(f.path)
+	m, err := mmap.Open(f.path)
 	if err != nil {
+		return err
+	}
+	f.index = m // for Close: unmapped here on a fault, the file could not be named
+	weightMap, err := readIndex(m)
+	if err != nil {
+		return err
+	}
+	if err := m.Close(); err != nil {
 		return err
 	}
 	firstOf := map[string]string{} // shard to a tensor that the index sees in it
@@ -108,16 +116,11 @@ func (f *File) openIndex() error {
 
 // readIndex returns which shard each tensor is in. The index's metadata, a sum
 // of bytes that converters get wrong now and then, is not used.
-func readIndex(path string) (weightMap map[string]string, err error) {
-	m, err := mmap.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer m.Close()
+func readIndex(m *mmap.File) (weightMap map[string]string, err error) {
 	if n := len(m.Bytes()); n > maxHeader {
-		return nil, ferr.New(ferr.Malformed, path, "index length", n, "at most %d bytes are allowed", maxHeader)
+		return nil, ferr.New(ferr.Malformed, m.Name(), "index length", n, "at most %d bytes are allowed", maxHeader)
 	}
-	s := &scanner{file: path, data: m.Bytes()}
+	s := &scanner{file: m.Name(), data: m.Bytes()}
 	err = s.object("index", maxName, func(key string) error {
 		if key != "weight_map" {
 			return s.skip("index: "+ferr.Quote(key), 0)

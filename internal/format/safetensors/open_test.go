@@ -6,11 +6,14 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/cria-llm/cria/internal/format/ferr"
 	"github.com/cria-llm/cria/internal/format/hostile"
+	"github.com/cria-llm/cria/internal/sys/mmap"
 	"github.com/cria-llm/cria/internal/tensor"
 )
 
@@ -146,4 +149,42 @@ func TestIncomplete(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestCutWhileRead: a header that is cut while it is read is an error that names
+// the file.
+func TestCutWhileRead(t *testing.T) {
+	if runtime.GOARCH == "arm64" {
+		t.Skip("an emulator does not say where a fault was")
+	}
+	header := []byte(`{"__metadata__":{"long":"` + strings.Repeat("x", 1<<17) + `"}}`)
+	header = append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...)
+	index := []byte(`{"metadata":"` + strings.Repeat("x", 1<<17) + `","weight_map":{}}`)
+	check := func(name string, data []byte, read func(m *mmap.File) error) {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		m, err := mmap.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		if err := os.Truncate(path, 1<<16); err != nil {
+			t.Skip("a mapped file cannot be cut here: ", err)
+		}
+		err = mmap.Guard(func() error { return read(m) })
+		if fault := new(mmap.FaultError); !errors.As(err, &fault) || fault.File != path {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	check("header", header, func(m *mmap.File) error {
+		_, _, err := parse(m)
+		return err
+	})
+	check("index", index, func(m *mmap.File) error {
+		_, err := readIndex(m)
+		return err
+	})
 }

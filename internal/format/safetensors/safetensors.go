@@ -20,6 +20,7 @@ type File struct {
 	tensors  []*view.Tensor
 	byName   map[string]*view.Tensor
 	maps     []*mmap.File
+	index    *mmap.File // while it is read, or nil
 }
 
 // Metadata returns the __metadata__ of the (first) file.
@@ -47,6 +48,9 @@ func (f *File) Files() []string {
 // Close unmaps all files. Mapped bytes must not be used afterwards.
 func (f *File) Close() error {
 	var first error
+	if f.index != nil {
+		first = f.index.Close()
+	}
 	for _, m := range f.maps {
 		if err := m.Close(); err != nil && first == nil {
 			first = err

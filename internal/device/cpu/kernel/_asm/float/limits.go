@@ -33,11 +33,12 @@ func limits2() {
 		}
 	}
 	computeLimit("avx2FMALimit", "ymm VFMADD231PS", zero, func(i int) { VFMADD231PS(Y14, Y15, y[i]) })
-	computeLimit("avx2Int8Limit", "ymm VPMADDUBSW, VPMADDWD and VPADDD", zero, func(i int) {
+	// What no kernel can go without; VPMADDWD is needed but once for up to
+	// eight of them.
+	computeLimit("avx2Int8Limit", "ymm VPMADDUBSW and VPADDW", zero, func(i int) {
 		t := []VecPhysical{Y12, Y13}[i%2]
 		VPMADDUBSW(Y14, Y15, t)
-		VPMADDWD(Y14, t, t)
-		VPADDD(t, y[i], y[i])
+		VPADDW(t, y[i], y[i])
 	})
 }
 

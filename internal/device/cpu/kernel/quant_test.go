@@ -76,6 +76,11 @@ var fills = []fill{
 		func(r *rand.Rand) byte { return 255 },
 		func(r *rand.Rand) int8 { return -127 },
 		func(r *rand.Rand) float32 { return 0.7 }},
+	{"deepest", // bytes of -128, whose magnitude is no signed byte
+		func(r *rand.Rand, i int) uint16 { return floatToHalf(0.5) },
+		func(r *rand.Rand) byte { return 0x80 },
+		func(r *rand.Rand) int8 { return -127 },
+		func(r *rand.Rand) float32 { return 0.4 }},
 	{"edges", // every byte and activation at one end or the other
 		func(r *rand.Rand, i int) uint16 { return floatToHalf(float32(1 + i)) },
 		func(r *rand.Rand) byte { return []byte{0, 255, 0x80, 0x7f, 0xf0, 0x0f}[r.IntN(6)] },

@@ -50,10 +50,18 @@ func Quantize(dt tensor.DType, dst []byte, src []float32, rowLen int, importance
 	return quantizeBlocks(dt, dst, src, rowLen, importance)
 }
 
+// largestInBlocks is Q6_K's largest value, and no other block type holds more.
+// Up to there no sum of the searches overflows, so that a block out of its own
+// type's range shows by its scale.
+const largestInBlocks = 65504 * 128 * 32
+
 func quantizeBlocks(dt tensor.DType, dst []byte, src []float32, rowLen int, importance []float32) error {
 	for i, v := range src {
 		if v-v != 0 {
 			return fmt.Errorf("quant: element %d is %v; %s holds finite numbers only (is the model file damaged?)", i, v, dt)
+		}
+		if abs(v) > largestInBlocks {
+			return fmt.Errorf("quant: element %d is %v, which is out of the range of %s (is the model file damaged?)", i, v, dt)
 		}
 	}
 	for i, v := range importance {

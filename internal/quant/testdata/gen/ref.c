@@ -5,7 +5,7 @@
 //	ref dequantize TYPE <blocks >values.f32
 //	ref f16 <values.f32 >halves        (and bf16)
 //
-// TYPE is the name of a ggml type, in any case. See README.md for building it.
+// TYPE is the name of a ggml type, in any case.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

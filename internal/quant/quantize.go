@@ -57,12 +57,13 @@ const largestInBlocks = 65504 * 128 * 32
 
 func quantizeBlocks(dt tensor.DType, dst []byte, src []float32, rowLen int, importance []float32) error {
 	for i, v := range src {
+		if abs(v) <= largestInBlocks {
+			continue
+		}
 		if v-v != 0 {
 			return fmt.Errorf("quant: element %d is %v; %s holds finite numbers only (is the model file damaged?)", i, v, dt)
 		}
-		if abs(v) > largestInBlocks {
-			return fmt.Errorf("quant: element %d is %v, which is out of the range of %s (is the model file damaged?)", i, v, dt)
-		}
+		return fmt.Errorf("quant: element %d is %v, which is out of the range of %s (is the model file damaged?)", i, v, dt)
 	}
 	for i, v := range importance {
 		if !(v >= 0) || math.IsInf(float64(v), 1) {
@@ -125,14 +126,15 @@ var blockEncoders = map[tensor.DType]blockEncoder{
 }
 
 // extreme returns the value of the largest magnitude, the first among equals.
-func extreme(x []float32) (v float32) {
-	amax := float32(0)
+func extreme(x []float32) float32 {
+	var top, bits uint32 // magnitudes are ordered as their bits
 	for _, f := range x {
-		if a := abs(f); a > amax {
-			amax, v = a, f
+		b := math.Float32bits(f)
+		if a := b &^ (1 << 31); a > top && a <= 0x7f800000 {
+			top, bits = a, b
 		}
 	}
-	return v
+	return math.Float32frombits(bits)
 }
 
 func abs(f float32) float32 { return math.Float32frombits(math.Float32bits(f) &^ (1 << 31)) }
@@ -241,12 +243,12 @@ func encodeQ8_0(b []byte, x, _ []float32, _ float32) {
 
 // roundAway rounds half away from zero, for magnitudes below 2^22.
 func roundAway(f float32) int32 {
-	i := int32(f) // towards zero
-	switch r := f - float32(i); {
-	case r >= 0.5:
-		return i + 1
-	case r <= -0.5:
-		return i - 1
+	i := nearest(f) // differs in ties only
+	switch d := f - float32(i); {
+	case d == 0.5 && f > 0:
+		i++
+	case d == -0.5 && f < 0:
+		i--
 	}
 	return i
 }

@@ -14,8 +14,21 @@ const tiny = 1e-15
 // nearest rounds to the nearest integer, ties to even, for magnitudes below
 // 2^22: there the sum's last mantissa bit is worth 1.
 func nearest(f float32) int32 {
-	return int32(math.Float32bits(f+0x1.8p23)&0x7fffff) - 0x400000
+	return int32(math.Float32bits(f+magic)&0x7fffff) - 0x400000
 }
+
+// round32 returns f rounded as by nearest and clamped to [lo, hi], as a float32.
+// lo and hi are given as bits of magic+limit: near magic, floats of one exponent
+// are ordered as their bits, and integers are clamped without a branch.
+func round32(f float32, lo, hi int32) float32 {
+	i := int32(math.Float32bits(f + magic))
+	return math.Float32frombits(uint32(max(lo, min(hi, i)))) - magic
+}
+
+const (
+	magic     = 0x1.8p23
+	magicBits = 0x4b400000
+)
 
 func clamp(v, lo, hi int32) int32 { return max(lo, min(hi, v)) }
 
@@ -72,8 +85,9 @@ func fitSymmetric(q []uint8, x, w []float32, n int32) (scale float32) {
 // error.
 func symmetricSums(x, w []float32, inv float32, n int32) (xl, ll float32) {
 	w = w[:len(x)]
+	lo, hi := magicBits-n, magicBits+n-1
 	for i, v := range x {
-		l := float32(clamp(nearest(inv*v), -n, n-1))
+		l := round32(inv*v, lo, hi)
 		xl += float32(float32(w[i]*v) * l)
 		ll += float32(float32(w[i]*l) * l)
 	}
@@ -153,15 +167,20 @@ func fitAffine(q []uint8, x, w []float32, n int32, search affineSearch) (scale, 
 		clear(q)
 		return 0, -lo
 	}
-	var buf [32]float32
-	up := buf[:len(x)] // x above low
-	low := raise(up, x, lo)
-	codes := trial{float32(n) / (hi - low), low}
-	scale = 1 / codes.inv
-	best := affineError(x, up, w, codes.inv, n, scale, low, search.absolute)
+	inv := float32(n) / (hi - lo)
+	if math.IsInf(float64(inv), 0) { // too narrow for a scale
+		clear(q)
+		return 0, -lo
+	}
+	var c affineCodes
+	c.x, c.w, c.n = x, w, magicBits+n
+	low, scale := lo, 1/inv
+	c.sums(inv, low)
+	best, bestCodes := c.err(scale, low, search.absolute), c.codes
 	for t := 0; t <= search.last; t++ {
-		inv := (float32(search.first+float32(search.step*float32(t))) + float32(n)) / (hi - low)
-		l, ll, xl := affineSums(x, up, w, inv, n)
+		// A trial starts from the best minimum so far.
+		inv = (float32(search.first+float32(search.step*float32(t))) + float32(n)) / (hi - low)
+		l, ll, xl := c.sums(inv, low)
 		d := float32(sw*ll) - float32(l*l)
 		if !(d > 0) {
 			continue
@@ -171,34 +190,30 @@ func fitAffine(q []uint8, x, w []float32, n int32, search affineSearch) (scale, 
 		if b > 0 {
 			s, b = xl/ll, 0
 		}
-		if e := affineError(x, up, w, inv, n, s, b, search.absolute); e < best {
-			best, scale, codes = e, s, trial{inv, low}
-			low = raise(up, x, b) // the next trials start from the better minimum
+		if e := c.err(s, b, search.absolute); e < best {
+			best, bestCodes, scale, low = e, c.codes, s, b
 		}
 	}
-	for i, v := range x {
-		q[i] = uint8(clamp(nearest(codes.inv*(v-codes.low)), 0, n))
+	for i := range x {
+		q[i] = uint8(bestCodes[i])
 	}
 	return scale, -low
 }
 
-// A trial of fitAffine gives the codes inv*(x-low), rounded.
-type trial struct{ inv, low float32 }
-
-// raise writes x-low and returns low.
-func raise(up, x []float32, low float32) float32 {
-	up = up[:len(x)]
-	for i, v := range x {
-		up[i] = v - low
-	}
-	return low
+// affineCodes is one trial's work on up to 32 elements.
+type affineCodes struct {
+	x, w  []float32
+	n     int32 // the largest code, as round32 wants it
+	codes [32]float32
 }
 
-// affineSums returns sum(w l), sum(w l l) and sum(w l x) over the codes l.
-func affineSums(x, up, w []float32, inv float32, n int32) (sl, sll, sxl float32) {
-	up, w = up[:len(x)], w[:len(x)]
-	for i, v := range x {
-		l := float32(clamp(nearest(inv*up[i]), 0, n))
+// sums rounds the codes l of (x-low)*inv and returns sum(w l), sum(w l l) and
+// sum(w l x).
+func (c *affineCodes) sums(inv, low float32) (sl, sll, sxl float32) {
+	w, codes, n := c.w[:len(c.x)], c.codes[:len(c.x)], c.n
+	for i, v := range c.x {
+		l := round32(inv*(v-low), magicBits, n)
+		codes[i] = l
 		wl := w[i] * l
 		sl += wl
 		sll += float32(wl * l)
@@ -207,18 +222,18 @@ func affineSums(x, up, w []float32, inv float32, n int32) (sl, sll, sxl float32)
 	return sl, sll, sxl
 }
 
-// affineError is the weighted error of scale*l + low over the codes l.
-func affineError(x, up, w []float32, inv float32, n int32, scale, low float32, absolute bool) (e float32) {
-	up, w = up[:len(x)], w[:len(x)]
-	for i, v := range x {
-		l := float32(clamp(nearest(inv*up[i]), 0, n))
-		d := float32(scale*l) + low - v
-		if absolute {
-			d = abs(d)
-		} else {
-			d *= d
+// err is the weighted error of scale*l + low over the codes l.
+func (c *affineCodes) err(scale, low float32, absolute bool) (e float32) {
+	w, codes := c.w[:len(c.x)], c.codes[:len(c.x)]
+	if absolute {
+		for i, v := range c.x {
+			e += float32(w[i] * abs(float32(scale*codes[i])+low-v))
 		}
-		e += float32(w[i] * d)
+		return e
+	}
+	for i, v := range c.x {
+		d := float32(scale*codes[i]) + low - v
+		e += float32(w[i] * float32(d*d))
 	}
 	return e
 }

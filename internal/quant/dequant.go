@@ -120,11 +120,15 @@ func decodeIQ4NL(y []float32, b []byte) {
 func decodeQ2K(y []float32, b []byte) {
 	scales, qs := b[:16], b[16:80]
 	d, dmin := half(b, 80), half(b, 82)
-	for i := range y {
+	for j, sc := range scales {
+		dl, ml := d*float32(sc&15), dmin*float32(sc>>4)
 		// 128 elements share 32 bytes, four bit pairs deep.
-		q := qs[i/128*32+i%32] >> (i % 128 / 32 * 2) & 3
-		sc := scales[i/16]
-		y[i] = float32(float32(d*float32(sc&15))*float32(q)) - float32(dmin*float32(sc>>4))
+		shift := j % 8 / 2 * 2
+		q := qs[j/8*32+j%2*16:][:16]
+		out := y[j*16:][:16]
+		for l := range out {
+			out[l] = float32(dl*float32(q[l]>>shift&3)) - ml
+		}
 	}
 }
 
@@ -144,12 +148,14 @@ func decodeQ3K(y []float32, b []byte) {
 	hm, qs := b[:32], b[32:96]
 	sc := q3Scales(b[96:108])
 	d := half(b, 108)
-	for i := range y {
-		q := int(qs[i/128*32+i%32] >> (i % 128 / 32 * 2) & 3)
-		if hm[i%32]>>(i/32)&1 == 0 {
-			q -= 4
+	for j, s := range sc {
+		dl := d * float32(s)
+		shift, bit := j%8/2*2, j/2
+		q, h := qs[j/8*32+j%2*16:][:16], hm[j%2*16:][:16]
+		out := y[j*16:][:16]
+		for l := range out {
+			out[l] = dl * float32(int8(q[l]>>shift&3|h[l]>>bit&1<<2)-4)
 		}
-		y[i] = float32(d*float32(sc[i/16])) * float32(q)
 	}
 }
 
@@ -193,12 +199,15 @@ func decodeQ5K(y []float32, b []byte) {
 // signed 8-bit scales, f16 d; sub-blocks of 16, values minus 32.
 func decodeQ6K(y []float32, b []byte) {
 	d := half(b, 208)
-	for i := range y {
-		n, r := i/128, i%128
-		low := b[n*64+r%64] >> (r / 64 * 4) & 15
-		high := b[128+n*32+r%32] >> (r / 32 * 2) & 3
-		q := int(low|high<<4) - 32
-		y[i] = float32(d*float32(int8(b[192+i/16]))) * float32(q)
+	for j, sc := range b[192:208] {
+		dl := d * float32(int8(sc))
+		n, r := j/8, j%8 // eighths of 128 elements
+		low, high := b[n*64+r%4*16:][:16], b[128+n*32+r%2*16:][:16]
+		lowShift, highShift := r/4*4, r/2*2
+		out := y[j*16:][:16]
+		for l := range out {
+			out[l] = dl * float32(int8(low[l]>>lowShift&15|high[l]>>highShift&3<<4)-32)
+		}
 	}
 }
 

@@ -292,6 +292,36 @@ func TestVocabularyOnly(t *testing.T) {
 	}
 }
 
+// TestTokenizerBesideCheckpoint is how llama2.c's files usually lie.
+func TestTokenizerBesideCheckpoint(t *testing.T) {
+	files := map[string][]byte{}
+	for name, from := range map[string]string{"model.bin": "stories260K.bin", "tokenizer.bin": "tok512.bin"} {
+		b, err := os.ReadFile(sharedData(t, "weights/stories260K/"+from))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = b
+	}
+	path := filepath.Join(writeAll(t, files), "model.bin")
+	m := openModel(t, path, modelfile.OpenOptions{})
+	if m.Tokenizer == nil || m.TokenizerFrom != filepath.Join(filepath.Dir(path), "tokenizer.bin") || !slices.Equal(m.StopIDs, []int32{2}) {
+		t.Errorf("tokenizer from %q, end ids %v", m.TokenizerFrom, m.StopIDs)
+	}
+	if tok, _, err := modelfile.OpenTokenizer(path); err != nil || !tok.Equal(m.Tokenizer) {
+		t.Errorf("%v", err)
+	}
+	delete(files, "tokenizer.bin")
+	alone := openModel(t, filepath.Join(writeAll(t, files), "model.bin"), modelfile.OpenOptions{})
+	if alone.Tokenizer != nil || len(alone.StopIDs) != 0 {
+		t.Errorf("a tokenizer from %q", alone.TokenizerFrom)
+	}
+	// With none, the checkpoint converts, and says so.
+	r := convert(t, alone, filepath.Join(t.TempDir(), "m.gguf"), modelfile.ConvertOptions{})
+	if len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "no tokenizer") {
+		t.Errorf("report %q", r.Notes)
+	}
+}
+
 // TestVerify spoils one element or block scale of each type.
 func TestVerify(t *testing.T) {
 	// Where a block's f16 scale or minimum lies: GGML's ggml-common.h.

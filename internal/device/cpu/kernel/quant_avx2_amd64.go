@@ -17,13 +17,12 @@ func avx2Quant() map[tensor.DType]*QuantFormat {
 		f.Pack = avx2Packer(dt, 8)
 		f.Unpack = avx2Unpack(dt)
 		f.Mat = avx2Mat(dt)
-		f.Vec, f.Small = nil, nil
-		if avx2Vecs[dt] != nil {
-			f.Small = avx2Small(dt)
-			f.MaxSmall = 8
-			f.Vec = func(y []float32, panels []byte, npanels int, a *Act, row int) {
-				f.Small(y, 0, panels, npanels, a, row, 1)
-			}
+		small := avx2Small(dt)
+		f.Vec = func(y []float32, panels []byte, npanels int, a *Act, row int) {
+			small(y, 0, panels, npanels, a, row, 1)
+		}
+		if avx2Vecs[dt][avx2TileCols] != nil {
+			f.Small, f.MaxSmall = small, 8
 		}
 	}
 	return formats

@@ -87,11 +87,29 @@ var avx2Vecs = map[tensor.DType]*[avx2TileCols + 1]func(y *float32, ldy int, xq 
 		3: avx2VecQ4_0x3,
 		4: avx2VecQ4_0x4,
 	},
+	tensor.Q4_1: {
+		1: avx2VecQ4_1x1,
+	},
+	tensor.Q5_0: {
+		1: avx2VecQ5_0x1,
+	},
+	tensor.Q5_1: {
+		1: avx2VecQ5_1x1,
+	},
 	tensor.Q8_0: {
 		1: avx2VecQ8_0x1,
 		2: avx2VecQ8_0x2,
 		3: avx2VecQ8_0x3,
 		4: avx2VecQ8_0x4,
+	},
+	tensor.IQ4_NL: {
+		1: avx2VecIQ4_NLx1,
+	},
+	tensor.Q2_K: {
+		1: avx2VecQ2_Kx1,
+	},
+	tensor.Q3_K: {
+		1: avx2VecQ3_Kx1,
 	},
 	tensor.Q4_K: {
 		1: avx2VecQ4_Kx1,
@@ -99,11 +117,17 @@ var avx2Vecs = map[tensor.DType]*[avx2TileCols + 1]func(y *float32, ldy int, xq 
 		3: avx2VecQ4_Kx3,
 		4: avx2VecQ4_Kx4,
 	},
+	tensor.Q5_K: {
+		1: avx2VecQ5_Kx1,
+	},
 	tensor.Q6_K: {
 		1: avx2VecQ6_Kx1,
 		2: avx2VecQ6_Kx2,
 		3: avx2VecQ6_Kx3,
 		4: avx2VecQ6_Kx4,
+	},
+	tensor.IQ4_XS: {
+		1: avx2VecIQ4_XSx1,
 	},
 }
 
@@ -304,6 +328,15 @@ func avx2VecQ4_0x3(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int
 func avx2VecQ4_0x4(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
 
 //go:noescape
+func avx2VecQ4_1x1(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
+
+//go:noescape
+func avx2VecQ5_0x1(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
+
+//go:noescape
+func avx2VecQ5_1x1(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
+
+//go:noescape
 func avx2VecQ8_0x1(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
 
 //go:noescape
@@ -314,6 +347,15 @@ func avx2VecQ8_0x3(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int
 
 //go:noescape
 func avx2VecQ8_0x4(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
+
+//go:noescape
+func avx2VecIQ4_NLx1(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
+
+//go:noescape
+func avx2VecQ2_Kx1(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
+
+//go:noescape
+func avx2VecQ3_Kx1(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
 
 //go:noescape
 func avx2VecQ4_Kx1(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
@@ -328,6 +370,9 @@ func avx2VecQ4_Kx3(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int
 func avx2VecQ4_Kx4(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
 
 //go:noescape
+func avx2VecQ5_Kx1(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
+
+//go:noescape
 func avx2VecQ6_Kx1(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
 
 //go:noescape
@@ -338,6 +383,9 @@ func avx2VecQ6_Kx3(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int
 
 //go:noescape
 func avx2VecQ6_Kx4(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
+
+//go:noescape
+func avx2VecIQ4_XSx1(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
 
 //go:noescape
 func avx2UnpackQ4_0(q *byte, d, m *float32, s, n *int32, panel *byte, nb int)

@@ -6,6 +6,7 @@ package kernel
 //go:generate go run -C _asm ./quant2 -part mat -out ../quant_mat_avx2_amd64.s
 //go:generate go run -C _asm ./quant2 -part unpack -out ../quant_unpack_avx2_amd64.s
 //go:generate go run -C _asm ./quant2 -part pack -out ../quant_pack_avx2_amd64.s
+//go:generate go run -C _asm ./quant2 -part vec -out ../quant_vec_avx2_amd64.s
 //go:generate go run -C _asm ./quant2 -part Q4_0 -out ../quant_q4_0_avx2_amd64.s
 //go:generate go run -C _asm ./quant2 -part Q8_0 -out ../quant_q8_0_avx2_amd64.s
 //go:generate go run -C _asm ./quant2 -part Q4_K -out ../quant_q4_k_avx2_amd64.s

@@ -2765,8 +2765,8 @@ step:
 	VPMADDWD     32(SI), Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	ADDQ         $0x40, SI
 	ADDQ         $0x00000100, BX
+	ADDQ         $0x40, SI
 	DECQ         R8
 	JNZ          step
 	MOVQ         104(SP), R8
@@ -2916,8 +2916,8 @@ step:
 	VPMADDWD     32(R8), Y2, Y2
 	VPADDD       Y2, Y3, Y3
 	ADDQ         $0x20, CX
-	ADDQ         $0x40, R8
 	ADDQ         $0x00000100, DI
+	ADDQ         $0x40, R8
 	DECQ         R10
 	JNZ          step
 	MOVQ         168(SP), R10
@@ -3137,8 +3137,8 @@ step:
 	VPMADDWD     32(R8), Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	ADDQ         $0x20, CX
-	ADDQ         $0x40, R8
 	ADDQ         $0x00000100, DI
+	ADDQ         $0x40, R8
 	DECQ         R10
 	JNZ          step
 	MOVQ         232(SP), R10
@@ -3428,8 +3428,8 @@ step:
 	VPMADDWD     32(R10), Y6, Y6
 	VPADDD       Y6, Y7, Y7
 	ADDQ         $0x20, CX
-	ADDQ         $0x40, R10
 	ADDQ         $0x00000100, R9
+	ADDQ         $0x40, R10
 	DECQ         R12
 	JNZ          step
 	MOVQ         296(SP), R12
@@ -3664,8 +3664,8 @@ step:
 	VPMADDWD     32(SI), Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	ADDQ         $0x40, SI
 	ADDQ         $0x00000100, BX
+	ADDQ         $0x40, SI
 	DECQ         R8
 	JNZ          step
 	MOVQ         104(SP), R8
@@ -3809,8 +3809,8 @@ step:
 	VPMADDWD     32(R8), Y2, Y2
 	VPADDD       Y2, Y3, Y3
 	ADDQ         $0x20, CX
-	ADDQ         $0x40, R8
 	ADDQ         $0x00000100, DI
+	ADDQ         $0x40, R8
 	DECQ         R10
 	JNZ          step
 	MOVQ         168(SP), R10
@@ -4022,8 +4022,8 @@ step:
 	VPMADDWD     32(R8), Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	ADDQ         $0x20, CX
-	ADDQ         $0x40, R8
 	ADDQ         $0x00000100, DI
+	ADDQ         $0x40, R8
 	DECQ         R10
 	JNZ          step
 	MOVQ         232(SP), R10
@@ -4303,8 +4303,8 @@ step:
 	VPMADDWD     32(R10), Y6, Y6
 	VPADDD       Y6, Y7, Y7
 	ADDQ         $0x20, CX
-	ADDQ         $0x40, R10
 	ADDQ         $0x00000100, R9
+	ADDQ         $0x40, R10
 	DECQ         R12
 	JNZ          step
 	MOVQ         296(SP), R12
@@ -4530,8 +4530,8 @@ step:
 	VPMADDWD     (SI), Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	ADDQ         $0x20, SI
 	ADDQ         $0x00000100, BX
+	ADDQ         $0x20, SI
 	DECQ         R8
 	JNZ          step
 	MOVQ         104(SP), R8
@@ -4668,8 +4668,8 @@ step:
 	VPMADDWD     (R8), Y2, Y2
 	VPADDD       Y2, Y3, Y3
 	ADDQ         $0x20, CX
-	ADDQ         $0x20, R8
 	ADDQ         $0x00000100, DI
+	ADDQ         $0x20, R8
 	DECQ         R10
 	JNZ          step
 	MOVQ         168(SP), R10
@@ -4864,8 +4864,8 @@ step:
 	VPMADDWD     (R8), Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	ADDQ         $0x20, CX
-	ADDQ         $0x20, R8
 	ADDQ         $0x00000100, DI
+	ADDQ         $0x20, R8
 	DECQ         R10
 	JNZ          step
 	MOVQ         232(SP), R10
@@ -5118,8 +5118,8 @@ step:
 	VPMADDWD     (R10), Y6, Y6
 	VPADDD       Y6, Y7, Y7
 	ADDQ         $0x20, CX
-	ADDQ         $0x20, R10
 	ADDQ         $0x00000100, R9
+	ADDQ         $0x20, R10
 	DECQ         R12
 	JNZ          step
 	MOVQ         296(SP), R12
@@ -5312,8 +5312,8 @@ step:
 	VPMADDWD     (SI), Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	ADDQ         $0x20, SI
 	ADDQ         $0x00000100, BX
+	ADDQ         $0x20, SI
 	DECQ         R8
 	JNZ          step
 	MOVQ         104(SP), R8
@@ -5452,8 +5452,8 @@ step:
 	VPMADDWD     (R8), Y2, Y2
 	VPADDD       Y2, Y3, Y3
 	ADDQ         $0x20, CX
-	ADDQ         $0x20, R8
 	ADDQ         $0x00000100, DI
+	ADDQ         $0x20, R8
 	DECQ         R10
 	JNZ          step
 	MOVQ         168(SP), R10
@@ -5651,8 +5651,8 @@ step:
 	VPMADDWD     (R8), Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	ADDQ         $0x20, CX
-	ADDQ         $0x20, R8
 	ADDQ         $0x00000100, DI
+	ADDQ         $0x20, R8
 	DECQ         R10
 	JNZ          step
 	MOVQ         232(SP), R10
@@ -5909,8 +5909,8 @@ step:
 	VPMADDWD     (R10), Y6, Y6
 	VPADDD       Y6, Y7, Y7
 	ADDQ         $0x20, CX
-	ADDQ         $0x20, R10
 	ADDQ         $0x00000100, R9
+	ADDQ         $0x20, R10
 	DECQ         R12
 	JNZ          step
 	MOVQ         296(SP), R12
@@ -6103,8 +6103,8 @@ step:
 	VPMADDWD     32(SI), Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	ADDQ         $0x40, SI
 	ADDQ         $0x00000100, BX
+	ADDQ         $0x40, SI
 	DECQ         R8
 	JNZ          step
 	MOVQ         104(SP), R8
@@ -6252,8 +6252,8 @@ step:
 	VPMADDWD     32(R8), Y2, Y2
 	VPADDD       Y2, Y3, Y3
 	ADDQ         $0x20, CX
-	ADDQ         $0x40, R8
 	ADDQ         $0x00000100, DI
+	ADDQ         $0x40, R8
 	DECQ         R10
 	JNZ          step
 	MOVQ         168(SP), R10
@@ -6471,8 +6471,8 @@ step:
 	VPMADDWD     32(R8), Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	ADDQ         $0x20, CX
-	ADDQ         $0x40, R8
 	ADDQ         $0x00000100, DI
+	ADDQ         $0x40, R8
 	DECQ         R10
 	JNZ          step
 	MOVQ         232(SP), R10
@@ -6760,8 +6760,8 @@ step:
 	VPMADDWD     32(R10), Y6, Y6
 	VPADDD       Y6, Y7, Y7
 	ADDQ         $0x20, CX
-	ADDQ         $0x40, R10
 	ADDQ         $0x00000100, R9
+	ADDQ         $0x40, R10
 	DECQ         R12
 	JNZ          step
 	MOVQ         296(SP), R12
@@ -7008,26 +7008,10 @@ step:
 	VPMADDWD     (SI), Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	ADDQ         $0x20, SI
 	ADDQ         $0x00000200, BX
+	ADDQ         $0x20, SI
 	DECQ         R8
 	JNZ          step
-	MOVQ         104(SP), R8
-	VMOVDQU      (R8), Y0
-	VPHADDD      32(R8), Y0, Y0
-	VPACKSSDW    Y0, Y0, Y0
-	VMOVDQU      Y0, 32(AX)
-	VPBROADCASTD 32(AX), Y0
-	VPMADDWD     (DI), Y0, Y0
-	VPBROADCASTD 48(AX), Y2
-	VPMADDWD     32(DI), Y2, Y2
-	VPADDD       Y2, Y0, Y0
-	VPBROADCASTD 36(AX), Y2
-	VPMADDWD     64(DI), Y2, Y2
-	VPADDD       Y2, Y0, Y0
-	VPBROADCASTD 52(AX), Y2
-	VPMADDWD     96(DI), Y2, Y2
-	VPADDD       Y2, Y0, Y0
 	MOVQ         112(SP), R8
 	VBROADCASTSS (DX), Y0
 	VMULPS       (R8), Y0, Y0
@@ -7177,44 +7161,10 @@ step:
 	VPMADDWD     (R8), Y2, Y2
 	VPADDD       Y2, Y3, Y3
 	ADDQ         $0x20, CX
-	ADDQ         $0x20, R8
 	ADDQ         $0x00000200, DI
+	ADDQ         $0x20, R8
 	DECQ         R10
 	JNZ          step
-	MOVQ         168(SP), R10
-	MOVQ         nb+40(FP), R11
-	SHLQ         $0x06, R11
-	VMOVDQU      (R10), Y0
-	VPHADDD      32(R10), Y0, Y0
-	VPACKSSDW    Y0, Y0, Y0
-	VMOVDQU      Y0, 64(AX)
-	ADDQ         R11, R10
-	VMOVDQU      (R10), Y0
-	VPHADDD      32(R10), Y0, Y0
-	VPACKSSDW    Y0, Y0, Y0
-	VMOVDQU      Y0, 96(AX)
-	VPBROADCASTD 64(AX), Y0
-	VPMADDWD     (R9), Y0, Y0
-	VPBROADCASTD 96(AX), Y2
-	VPMADDWD     (R9), Y2, Y2
-	VPBROADCASTD 80(AX), Y4
-	VPMADDWD     32(R9), Y4, Y4
-	VPADDD       Y4, Y0, Y0
-	VPBROADCASTD 112(AX), Y4
-	VPMADDWD     32(R9), Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPBROADCASTD 68(AX), Y4
-	VPMADDWD     64(R9), Y4, Y4
-	VPADDD       Y4, Y0, Y0
-	VPBROADCASTD 100(AX), Y4
-	VPMADDWD     64(R9), Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPBROADCASTD 84(AX), Y4
-	VPMADDWD     96(R9), Y4, Y4
-	VPADDD       Y4, Y0, Y0
-	VPBROADCASTD 116(AX), Y0
-	VPMADDWD     96(R9), Y0, Y0
-	VPADDD       Y0, Y2, Y2
 	MOVQ         176(SP), R10
 	VBROADCASTSS (DX), Y0
 	VMULPS       (R10), Y0, Y0
@@ -7416,60 +7366,10 @@ step:
 	VPMADDWD     (R8), Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	ADDQ         $0x20, CX
-	ADDQ         $0x20, R8
 	ADDQ         $0x00000200, DI
+	ADDQ         $0x20, R8
 	DECQ         R10
 	JNZ          step
-	MOVQ         232(SP), R10
-	MOVQ         nb+40(FP), R11
-	SHLQ         $0x06, R11
-	VMOVDQU      (R10), Y0
-	VPHADDD      32(R10), Y0, Y0
-	VPACKSSDW    Y0, Y0, Y0
-	VMOVDQU      Y0, 96(AX)
-	ADDQ         R11, R10
-	VMOVDQU      (R10), Y0
-	VPHADDD      32(R10), Y0, Y0
-	VPACKSSDW    Y0, Y0, Y0
-	VMOVDQU      Y0, 128(AX)
-	ADDQ         R11, R10
-	VMOVDQU      (R10), Y0
-	VPHADDD      32(R10), Y0, Y0
-	VPACKSSDW    Y0, Y0, Y0
-	VMOVDQU      Y0, 160(AX)
-	VPBROADCASTD 96(AX), Y0
-	VPMADDWD     (R9), Y0, Y0
-	VPBROADCASTD 128(AX), Y2
-	VPMADDWD     (R9), Y2, Y2
-	VPBROADCASTD 160(AX), Y4
-	VPMADDWD     (R9), Y4, Y4
-	VPBROADCASTD 112(AX), Y6
-	VPMADDWD     32(R9), Y6, Y6
-	VPADDD       Y6, Y0, Y0
-	VPBROADCASTD 144(AX), Y6
-	VPMADDWD     32(R9), Y6, Y6
-	VPADDD       Y6, Y2, Y2
-	VPBROADCASTD 176(AX), Y6
-	VPMADDWD     32(R9), Y6, Y6
-	VPADDD       Y6, Y4, Y4
-	VPBROADCASTD 100(AX), Y6
-	VPMADDWD     64(R9), Y6, Y6
-	VPADDD       Y6, Y0, Y0
-	VPBROADCASTD 132(AX), Y6
-	VPMADDWD     64(R9), Y6, Y6
-	VPADDD       Y6, Y2, Y2
-	VPBROADCASTD 164(AX), Y6
-	VPMADDWD     64(R9), Y6, Y6
-	VPADDD       Y6, Y4, Y4
-	VPBROADCASTD 116(AX), Y6
-	VPMADDWD     96(R9), Y6, Y6
-	VPADDD       Y6, Y0, Y0
-	VPBROADCASTD 148(AX), Y0
-	VPMADDWD     96(R9), Y0, Y0
-	VPADDD       Y0, Y2, Y2
-	VPBROADCASTD 180(AX), Y0
-	VPMADDWD     96(R9), Y0, Y0
-	VPADDD       Y0, Y4, Y4
 	MOVQ         240(SP), R10
 	VBROADCASTSS (DX), Y0
 	VMULPS       (R10), Y0, Y0
@@ -7725,76 +7625,10 @@ step:
 	VPMADDWD     (R10), Y6, Y6
 	VPADDD       Y6, Y7, Y7
 	ADDQ         $0x20, CX
-	ADDQ         $0x20, R10
 	ADDQ         $0x00000200, R9
+	ADDQ         $0x20, R10
 	DECQ         R12
 	JNZ          step
-	MOVQ         296(SP), R12
-	MOVQ         nb+40(FP), R13
-	SHLQ         $0x06, R13
-	VMOVDQU      (R12), Y0
-	VPHADDD      32(R12), Y0, Y0
-	VPACKSSDW    Y0, Y0, Y0
-	VMOVDQU      Y0, 128(AX)
-	ADDQ         R13, R12
-	VMOVDQU      (R12), Y0
-	VPHADDD      32(R12), Y0, Y0
-	VPACKSSDW    Y0, Y0, Y0
-	VMOVDQU      Y0, 160(AX)
-	ADDQ         R13, R12
-	VMOVDQU      (R12), Y0
-	VPHADDD      32(R12), Y0, Y0
-	VPACKSSDW    Y0, Y0, Y0
-	VMOVDQU      Y0, 192(AX)
-	ADDQ         R13, R12
-	VMOVDQU      (R12), Y0
-	VPHADDD      32(R12), Y0, Y0
-	VPACKSSDW    Y0, Y0, Y0
-	VMOVDQU      Y0, 224(AX)
-	VPBROADCASTD 128(AX), Y0
-	VPMADDWD     (R11), Y0, Y0
-	VPBROADCASTD 160(AX), Y2
-	VPMADDWD     (R11), Y2, Y2
-	VPBROADCASTD 192(AX), Y4
-	VPMADDWD     (R11), Y4, Y4
-	VPBROADCASTD 224(AX), Y6
-	VPMADDWD     (R11), Y6, Y6
-	VPBROADCASTD 144(AX), Y8
-	VPMADDWD     32(R11), Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPBROADCASTD 176(AX), Y8
-	VPMADDWD     32(R11), Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPBROADCASTD 208(AX), Y8
-	VPMADDWD     32(R11), Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPBROADCASTD 240(AX), Y8
-	VPMADDWD     32(R11), Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPBROADCASTD 132(AX), Y8
-	VPMADDWD     64(R11), Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPBROADCASTD 164(AX), Y8
-	VPMADDWD     64(R11), Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPBROADCASTD 196(AX), Y8
-	VPMADDWD     64(R11), Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPBROADCASTD 228(AX), Y8
-	VPMADDWD     64(R11), Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPBROADCASTD 148(AX), Y8
-	VPMADDWD     96(R11), Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPBROADCASTD 180(AX), Y0
-	VPMADDWD     96(R11), Y0, Y0
-	VPADDD       Y0, Y2, Y2
-	VPBROADCASTD 212(AX), Y0
-	VPMADDWD     96(R11), Y0, Y0
-	VPADDD       Y0, Y4, Y4
-	VPBROADCASTD 244(AX), Y0
-	VPMADDWD     96(R11), Y0, Y0
-	VPADDD       Y0, Y6, Y6
 	MOVQ         304(SP), R12
 	VBROADCASTSS (DX), Y0
 	VMULPS       (R12), Y0, Y0

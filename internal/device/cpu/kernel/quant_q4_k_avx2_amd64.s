@@ -24,27 +24,27 @@ panel:
 	MOVQ    SI, 232(SP)
 
 block:
+	VPAND      96(BX), Y2, Y0
+	VMOVDQU    32(BX), Y1
+	VPSRLD     $0x02, Y1, Y1
+	VPAND      bytes30<>+0(SB), Y1, Y1
+	VPOR       Y1, Y0, Y0
+	VMOVDQU    32(BX), Y1
+	VPAND      bytes3f<>+0(SB), Y1, Y1
+	VMOVDQU    96(BX), Y3
+	VPSRLD     $0x04, Y3, Y3
+	VPAND      Y2, Y3, Y3
+	VMOVDQU    64(BX), Y4
+	VPSRLD     $0x02, Y4, Y4
+	VPAND      bytes30<>+0(SB), Y4, Y4
+	VPOR       Y4, Y3, Y3
+	VMOVDQU    64(BX), Y4
+	VPAND      bytes3f<>+0(SB), Y4, Y4
 	LEAQ       64(AX), SI
-	VMOVDQU    32(BX), Y0
-	VPAND      bytes3f<>+0(SB), Y0, Y0
-	VPAND      96(BX), Y2, Y1
-	VMOVDQU    32(BX), Y3
-	VPSRLD     $0x02, Y3, Y3
-	VPAND      bytes30<>+0(SB), Y3, Y3
-	VPOR       Y3, Y1, Y1
-	VMOVDQU    64(BX), Y3
-	VPAND      bytes3f<>+0(SB), Y3, Y3
-	VMOVDQU    96(BX), Y4
-	VPSRLD     $0x04, Y4, Y4
-	VPAND      Y2, Y4, Y4
-	VMOVDQU    64(BX), Y5
-	VPSRLD     $0x02, Y5, Y5
-	VPAND      bytes30<>+0(SB), Y5, Y5
-	VPOR       Y5, Y4, Y4
-	VMOVDQU    Y0, (SI)
-	VMOVDQU    Y1, 32(SI)
-	VMOVDQU    Y3, 64(SI)
-	VMOVDQU    Y4, 96(SI)
+	VMOVDQU    Y1, (SI)
+	VMOVDQU    Y0, 32(SI)
+	VMOVDQU    Y4, 64(SI)
+	VMOVDQU    Y3, 96(SI)
 	LEAQ       128(BX), DI
 	VPXOR      Y1, Y1, Y1
 	PREFETCHT0 2048(BX)
@@ -297,17 +297,17 @@ DATA bytes0f<>+16(SB)/8, $0x0f0f0f0f0f0f0f0f
 DATA bytes0f<>+24(SB)/8, $0x0f0f0f0f0f0f0f0f
 GLOBL bytes0f<>(SB), RODATA|NOPTR, $32
 
-DATA bytes3f<>+0(SB)/8, $0x3f3f3f3f3f3f3f3f
-DATA bytes3f<>+8(SB)/8, $0x3f3f3f3f3f3f3f3f
-DATA bytes3f<>+16(SB)/8, $0x3f3f3f3f3f3f3f3f
-DATA bytes3f<>+24(SB)/8, $0x3f3f3f3f3f3f3f3f
-GLOBL bytes3f<>(SB), RODATA|NOPTR, $32
-
 DATA bytes30<>+0(SB)/8, $0x3030303030303030
 DATA bytes30<>+8(SB)/8, $0x3030303030303030
 DATA bytes30<>+16(SB)/8, $0x3030303030303030
 DATA bytes30<>+24(SB)/8, $0x3030303030303030
 GLOBL bytes30<>(SB), RODATA|NOPTR, $32
+
+DATA bytes3f<>+0(SB)/8, $0x3f3f3f3f3f3f3f3f
+DATA bytes3f<>+8(SB)/8, $0x3f3f3f3f3f3f3f3f
+DATA bytes3f<>+16(SB)/8, $0x3f3f3f3f3f3f3f3f
+DATA bytes3f<>+24(SB)/8, $0x3f3f3f3f3f3f3f3f
+GLOBL bytes3f<>(SB), RODATA|NOPTR, $32
 
 DATA wordTwice0<>+0(SB)/8, $0x8004800480008000
 DATA wordTwice0<>+8(SB)/8, $0x800c800c80088008
@@ -370,27 +370,27 @@ panel:
 	MOVQ    R8, 296(SP)
 
 block:
+	VPAND      96(DI), Y4, Y0
+	VMOVDQU    32(DI), Y1
+	VPSRLD     $0x02, Y1, Y1
+	VPAND      bytes30<>+0(SB), Y1, Y1
+	VPOR       Y1, Y0, Y0
+	VMOVDQU    32(DI), Y1
+	VPAND      bytes3f<>+0(SB), Y1, Y1
+	VMOVDQU    96(DI), Y2
+	VPSRLD     $0x04, Y2, Y2
+	VPAND      Y4, Y2, Y2
+	VMOVDQU    64(DI), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes30<>+0(SB), Y3, Y3
+	VPOR       Y3, Y2, Y2
+	VMOVDQU    64(DI), Y3
+	VPAND      bytes3f<>+0(SB), Y3, Y3
 	LEAQ       128(AX), R8
-	VMOVDQU    32(DI), Y0
-	VPAND      bytes3f<>+0(SB), Y0, Y0
-	VPAND      96(DI), Y4, Y1
-	VMOVDQU    32(DI), Y2
-	VPSRLD     $0x02, Y2, Y2
-	VPAND      bytes30<>+0(SB), Y2, Y2
-	VPOR       Y2, Y1, Y1
-	VMOVDQU    64(DI), Y2
-	VPAND      bytes3f<>+0(SB), Y2, Y2
-	VMOVDQU    96(DI), Y3
-	VPSRLD     $0x04, Y3, Y3
-	VPAND      Y4, Y3, Y3
-	VMOVDQU    64(DI), Y5
-	VPSRLD     $0x02, Y5, Y5
-	VPAND      bytes30<>+0(SB), Y5, Y5
-	VPOR       Y5, Y3, Y3
-	VMOVDQU    Y0, (R8)
-	VMOVDQU    Y1, 32(R8)
-	VMOVDQU    Y2, 64(R8)
-	VMOVDQU    Y3, 96(R8)
+	VMOVDQU    Y1, (R8)
+	VMOVDQU    Y0, 32(R8)
+	VMOVDQU    Y3, 64(R8)
+	VMOVDQU    Y2, 96(R8)
 	LEAQ       128(DI), R9
 	VPXOR      Y1, Y1, Y1
 	VPXOR      Y3, Y3, Y3
@@ -795,27 +795,27 @@ panel:
 	MOVQ    R8, 360(SP)
 
 block:
+	VPAND      96(DI), Y6, Y0
+	VMOVDQU    32(DI), Y1
+	VPSRLD     $0x02, Y1, Y1
+	VPAND      bytes30<>+0(SB), Y1, Y1
+	VPOR       Y1, Y0, Y0
+	VMOVDQU    32(DI), Y1
+	VPAND      bytes3f<>+0(SB), Y1, Y1
+	VMOVDQU    96(DI), Y2
+	VPSRLD     $0x04, Y2, Y2
+	VPAND      Y6, Y2, Y2
+	VMOVDQU    64(DI), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes30<>+0(SB), Y3, Y3
+	VPOR       Y3, Y2, Y2
+	VMOVDQU    64(DI), Y3
+	VPAND      bytes3f<>+0(SB), Y3, Y3
 	LEAQ       192(AX), R8
-	VMOVDQU    32(DI), Y0
-	VPAND      bytes3f<>+0(SB), Y0, Y0
-	VPAND      96(DI), Y6, Y1
-	VMOVDQU    32(DI), Y2
-	VPSRLD     $0x02, Y2, Y2
-	VPAND      bytes30<>+0(SB), Y2, Y2
-	VPOR       Y2, Y1, Y1
-	VMOVDQU    64(DI), Y2
-	VPAND      bytes3f<>+0(SB), Y2, Y2
-	VMOVDQU    96(DI), Y3
-	VPSRLD     $0x04, Y3, Y3
-	VPAND      Y6, Y3, Y3
-	VMOVDQU    64(DI), Y4
-	VPSRLD     $0x02, Y4, Y4
-	VPAND      bytes30<>+0(SB), Y4, Y4
-	VPOR       Y4, Y3, Y3
-	VMOVDQU    Y0, (R8)
-	VMOVDQU    Y1, 32(R8)
-	VMOVDQU    Y2, 64(R8)
-	VMOVDQU    Y3, 96(R8)
+	VMOVDQU    Y1, (R8)
+	VMOVDQU    Y0, 32(R8)
+	VMOVDQU    Y3, 64(R8)
+	VMOVDQU    Y2, 96(R8)
 	LEAQ       128(DI), R9
 	VPXOR      Y1, Y1, Y1
 	VPXOR      Y3, Y3, Y3
@@ -1353,27 +1353,27 @@ panel:
 	MOVQ    R10, 424(SP)
 
 block:
+	VPAND      96(R9), Y8, Y0
+	VMOVDQU    32(R9), Y1
+	VPSRLD     $0x02, Y1, Y1
+	VPAND      bytes30<>+0(SB), Y1, Y1
+	VPOR       Y1, Y0, Y0
+	VMOVDQU    32(R9), Y1
+	VPAND      bytes3f<>+0(SB), Y1, Y1
+	VMOVDQU    96(R9), Y2
+	VPSRLD     $0x04, Y2, Y2
+	VPAND      Y8, Y2, Y2
+	VMOVDQU    64(R9), Y3
+	VPSRLD     $0x02, Y3, Y3
+	VPAND      bytes30<>+0(SB), Y3, Y3
+	VPOR       Y3, Y2, Y2
+	VMOVDQU    64(R9), Y3
+	VPAND      bytes3f<>+0(SB), Y3, Y3
 	LEAQ       256(AX), R10
-	VMOVDQU    32(R9), Y0
-	VPAND      bytes3f<>+0(SB), Y0, Y0
-	VPAND      96(R9), Y8, Y1
-	VMOVDQU    32(R9), Y2
-	VPSRLD     $0x02, Y2, Y2
-	VPAND      bytes30<>+0(SB), Y2, Y2
-	VPOR       Y2, Y1, Y1
-	VMOVDQU    64(R9), Y2
-	VPAND      bytes3f<>+0(SB), Y2, Y2
-	VMOVDQU    96(R9), Y3
-	VPSRLD     $0x04, Y3, Y3
-	VPAND      Y8, Y3, Y3
-	VMOVDQU    64(R9), Y4
-	VPSRLD     $0x02, Y4, Y4
-	VPAND      bytes30<>+0(SB), Y4, Y4
-	VPOR       Y4, Y3, Y3
-	VMOVDQU    Y0, (R10)
-	VMOVDQU    Y1, 32(R10)
-	VMOVDQU    Y2, 64(R10)
-	VMOVDQU    Y3, 96(R10)
+	VMOVDQU    Y1, (R10)
+	VMOVDQU    Y0, 32(R10)
+	VMOVDQU    Y3, 64(R10)
+	VMOVDQU    Y2, 96(R10)
 	LEAQ       128(R9), R11
 	VPXOR      Y1, Y1, Y1
 	VPXOR      Y3, Y3, Y3

@@ -479,68 +479,96 @@ block:
 	VMOVUPS   Y1, (DX)
 	ADDQ      $0x20, DX
 	VMOVDQU   32(DI), Y1
-	VPSRLD    $0x04, Y1, Y2
 	VPAND     bytes0f<>+0(SB), Y1, Y1
+	VMOVDQU   32(DI), Y2
+	VPSRLD    $0x04, Y2, Y2
 	VPAND     bytes0f<>+0(SB), Y2, Y2
-	VPSHUFB   wordTwice0<>+0(SB), Y1, Y3
-	VMOVDQU   Y3, (BX)
-	VPSHUFB   wordTwice1<>+0(SB), Y1, Y3
-	VMOVDQU   Y3, 32(BX)
-	VPSHUFB   wordTwice2<>+0(SB), Y1, Y3
-	VMOVDQU   Y3, 64(BX)
+	VMOVDQU   64(DI), Y3
+	VPAND     bytes0f<>+0(SB), Y3, Y3
+	VMOVDQU   64(DI), Y4
+	VPSRLD    $0x04, Y4, Y4
+	VPAND     bytes0f<>+0(SB), Y4, Y4
+	VMOVDQU   96(DI), Y5
+	VPAND     bytes0f<>+0(SB), Y5, Y5
+	VMOVDQU   96(DI), Y6
+	VPSRLD    $0x04, Y6, Y6
+	VPAND     bytes0f<>+0(SB), Y6, Y6
+	VMOVDQU   128(DI), Y7
+	VPAND     bytes0f<>+0(SB), Y7, Y7
+	VMOVDQU   128(DI), Y8
+	VPSRLD    $0x04, Y8, Y8
+	VPAND     bytes0f<>+0(SB), Y8, Y8
+	VMOVDQA   Y1, Y9
+	VPSHUFB   wordTwice0<>+0(SB), Y9, Y9
+	VMOVDQU   Y9, (BX)
+	VMOVDQA   Y1, Y9
+	VPSHUFB   wordTwice1<>+0(SB), Y9, Y9
+	VMOVDQU   Y9, 32(BX)
+	VMOVDQA   Y1, Y9
+	VPSHUFB   wordTwice2<>+0(SB), Y9, Y9
+	VMOVDQU   Y9, 64(BX)
+	VMOVDQA   Y1, Y1
 	VPSHUFB   wordTwice3<>+0(SB), Y1, Y1
 	VMOVDQU   Y1, 96(BX)
-	VPSHUFB   wordPair0<>+0(SB), Y2, Y1
-	VMOVDQU   Y1, (SI)
-	VPSHUFB   wordPair1<>+0(SB), Y2, Y1
-	VMOVDQU   Y1, 32(SI)
-	VMOVDQU   64(DI), Y1
-	VPSRLD    $0x04, Y1, Y2
-	VPAND     bytes0f<>+0(SB), Y1, Y1
-	VPAND     bytes0f<>+0(SB), Y2, Y2
-	VPSHUFB   wordTwice0<>+0(SB), Y1, Y3
-	VMOVDQU   Y3, 128(BX)
-	VPSHUFB   wordTwice1<>+0(SB), Y1, Y3
-	VMOVDQU   Y3, 160(BX)
-	VPSHUFB   wordTwice2<>+0(SB), Y1, Y3
-	VMOVDQU   Y3, 192(BX)
+	VMOVDQA   Y3, Y1
+	VPSHUFB   wordTwice0<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 128(BX)
+	VMOVDQA   Y3, Y1
+	VPSHUFB   wordTwice1<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 160(BX)
+	VMOVDQA   Y3, Y1
+	VPSHUFB   wordTwice2<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 192(BX)
+	VMOVDQA   Y3, Y1
 	VPSHUFB   wordTwice3<>+0(SB), Y1, Y1
 	VMOVDQU   Y1, 224(BX)
-	VPSHUFB   wordPair0<>+0(SB), Y2, Y1
-	VMOVDQU   Y1, 64(SI)
-	VPSHUFB   wordPair1<>+0(SB), Y2, Y1
-	VMOVDQU   Y1, 96(SI)
-	VMOVDQU   96(DI), Y1
-	VPSRLD    $0x04, Y1, Y2
-	VPAND     bytes0f<>+0(SB), Y1, Y1
-	VPAND     bytes0f<>+0(SB), Y2, Y2
-	VPSHUFB   wordTwice0<>+0(SB), Y1, Y3
-	VMOVDQU   Y3, 256(BX)
-	VPSHUFB   wordTwice1<>+0(SB), Y1, Y3
-	VMOVDQU   Y3, 288(BX)
-	VPSHUFB   wordTwice2<>+0(SB), Y1, Y3
-	VMOVDQU   Y3, 320(BX)
+	VMOVDQA   Y5, Y1
+	VPSHUFB   wordTwice0<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 256(BX)
+	VMOVDQA   Y5, Y1
+	VPSHUFB   wordTwice1<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 288(BX)
+	VMOVDQA   Y5, Y1
+	VPSHUFB   wordTwice2<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 320(BX)
+	VMOVDQA   Y5, Y1
 	VPSHUFB   wordTwice3<>+0(SB), Y1, Y1
 	VMOVDQU   Y1, 352(BX)
-	VPSHUFB   wordPair0<>+0(SB), Y2, Y1
-	VMOVDQU   Y1, 128(SI)
-	VPSHUFB   wordPair1<>+0(SB), Y2, Y1
-	VMOVDQU   Y1, 160(SI)
-	VMOVDQU   128(DI), Y1
-	VPSRLD    $0x04, Y1, Y2
-	VPAND     bytes0f<>+0(SB), Y1, Y1
-	VPAND     bytes0f<>+0(SB), Y2, Y2
-	VPSHUFB   wordTwice0<>+0(SB), Y1, Y3
-	VMOVDQU   Y3, 384(BX)
-	VPSHUFB   wordTwice1<>+0(SB), Y1, Y3
-	VMOVDQU   Y3, 416(BX)
-	VPSHUFB   wordTwice2<>+0(SB), Y1, Y3
-	VMOVDQU   Y3, 448(BX)
+	VMOVDQA   Y7, Y1
+	VPSHUFB   wordTwice0<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 384(BX)
+	VMOVDQA   Y7, Y1
+	VPSHUFB   wordTwice1<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 416(BX)
+	VMOVDQA   Y7, Y1
+	VPSHUFB   wordTwice2<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 448(BX)
+	VMOVDQA   Y7, Y1
 	VPSHUFB   wordTwice3<>+0(SB), Y1, Y1
 	VMOVDQU   Y1, 480(BX)
-	VPSHUFB   wordPair0<>+0(SB), Y2, Y1
+	VMOVDQA   Y2, Y1
+	VPSHUFB   wordPair0<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, (SI)
+	VMOVDQA   Y2, Y1
+	VPSHUFB   wordPair1<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 32(SI)
+	VMOVDQA   Y4, Y1
+	VPSHUFB   wordPair0<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 64(SI)
+	VMOVDQA   Y4, Y1
+	VPSHUFB   wordPair1<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 96(SI)
+	VMOVDQA   Y6, Y1
+	VPSHUFB   wordPair0<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 128(SI)
+	VMOVDQA   Y6, Y1
+	VPSHUFB   wordPair1<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 160(SI)
+	VMOVDQA   Y8, Y1
+	VPSHUFB   wordPair0<>+0(SB), Y1, Y1
 	VMOVDQU   Y1, 192(SI)
-	VPSHUFB   wordPair1<>+0(SB), Y2, Y1
+	VMOVDQA   Y8, Y1
+	VPSHUFB   wordPair1<>+0(SB), Y1, Y1
 	VMOVDQU   Y1, 224(SI)
 	ADDQ      $0x00000200, BX
 	ADDQ      $0x00000100, SI
@@ -731,108 +759,130 @@ block:
 	VCVTPH2PS (SI), Y2
 	VMOVUPS   Y2, (CX)
 	ADDQ      $0x20, CX
-	VMOVDQU   80(SI), Y2
-	VMOVDQU   16(SI), Y3
-	VPAND     bytes0f<>+0(SB), Y3, Y3
-	VPSLLD    $0x04, Y2, Y4
-	VPAND     bytes30<>+0(SB), Y4, Y4
-	VPOR      Y4, Y3, Y3
-	VPSHUFB   wordTwice0<>+0(SB), Y3, Y4
-	VPSUBW    words32<>+0(SB), Y4, Y4
-	VMOVDQU   Y4, (DX)
-	VPSHUFB   wordTwice1<>+0(SB), Y3, Y4
-	VPSUBW    words32<>+0(SB), Y4, Y4
-	VMOVDQU   Y4, 32(DX)
-	VPSHUFB   wordTwice2<>+0(SB), Y3, Y4
-	VPSUBW    words32<>+0(SB), Y4, Y4
-	VMOVDQU   Y4, 64(DX)
-	VPSHUFB   wordTwice3<>+0(SB), Y3, Y3
-	VPSUBW    words32<>+0(SB), Y3, Y3
-	VMOVDQU   Y3, 96(DX)
+	VMOVDQU   16(SI), Y2
+	VPAND     bytes0f<>+0(SB), Y2, Y2
+	VMOVDQU   80(SI), Y3
+	VPSLLD    $0x04, Y3, Y3
+	VPAND     bytes30<>+0(SB), Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VPSUBB    bytes20<>+0(SB), Y2, Y2
 	VMOVDQU   48(SI), Y3
 	VPAND     bytes0f<>+0(SB), Y3, Y3
-	VPSLLD    $0x02, Y2, Y4
+	VMOVDQU   80(SI), Y4
+	VPSLLD    $0x02, Y4, Y4
 	VPAND     bytes30<>+0(SB), Y4, Y4
 	VPOR      Y4, Y3, Y3
-	VPSHUFB   wordTwice0<>+0(SB), Y3, Y4
-	VPSUBW    words32<>+0(SB), Y4, Y4
-	VMOVDQU   Y4, 128(DX)
-	VPSHUFB   wordTwice1<>+0(SB), Y3, Y4
-	VPSUBW    words32<>+0(SB), Y4, Y4
-	VMOVDQU   Y4, 160(DX)
-	VPSHUFB   wordTwice2<>+0(SB), Y3, Y4
-	VPSUBW    words32<>+0(SB), Y4, Y4
-	VMOVDQU   Y4, 192(DX)
-	VPSHUFB   wordTwice3<>+0(SB), Y3, Y3
-	VPSUBW    words32<>+0(SB), Y3, Y3
-	VMOVDQU   Y3, 224(DX)
-	VMOVDQU   16(SI), Y3
-	VPSRLD    $0x04, Y3, Y3
-	VPAND     bytes0f<>+0(SB), Y3, Y3
-	VMOVDQA   Y2, Y4
-	VPAND     bytes30<>+0(SB), Y4, Y4
-	VPOR      Y4, Y3, Y3
-	VPSHUFB   wordTwice0<>+0(SB), Y3, Y4
-	VPSUBW    words32<>+0(SB), Y4, Y4
-	VMOVDQU   Y4, 256(DX)
-	VPSHUFB   wordTwice1<>+0(SB), Y3, Y4
-	VPSUBW    words32<>+0(SB), Y4, Y4
-	VMOVDQU   Y4, 288(DX)
-	VPSHUFB   wordTwice2<>+0(SB), Y3, Y4
-	VPSUBW    words32<>+0(SB), Y4, Y4
-	VMOVDQU   Y4, 320(DX)
-	VPSHUFB   wordTwice3<>+0(SB), Y3, Y3
-	VPSUBW    words32<>+0(SB), Y3, Y3
-	VMOVDQU   Y3, 352(DX)
-	VMOVDQU   48(SI), Y3
-	VPSRLD    $0x04, Y3, Y3
-	VPAND     bytes0f<>+0(SB), Y3, Y3
-	VPSRLD    $0x02, Y2, Y2
-	VPAND     bytes30<>+0(SB), Y2, Y2
-	VPOR      Y2, Y3, Y3
-	VPSHUFB   wordTwice0<>+0(SB), Y3, Y2
-	VPSUBW    words32<>+0(SB), Y2, Y2
-	VMOVDQU   Y2, 384(DX)
-	VPSHUFB   wordTwice1<>+0(SB), Y3, Y2
-	VPSUBW    words32<>+0(SB), Y2, Y2
-	VMOVDQU   Y2, 416(DX)
-	VPSHUFB   wordTwice2<>+0(SB), Y3, Y2
-	VPSUBW    words32<>+0(SB), Y2, Y2
-	VMOVDQU   Y2, 448(DX)
-	VPSHUFB   wordTwice3<>+0(SB), Y3, Y2
-	VPSUBW    words32<>+0(SB), Y2, Y2
-	VMOVDQU   Y2, 480(DX)
-	VMOVDQU   (DX), Y2
-	VPBLENDW  $0xaa, 32(DX), Y2, Y2
-	VPSLLW    $0x02, Y2, Y2
-	VMOVDQU   Y2, (BX)
-	VMOVDQU   64(DX), Y2
-	VPBLENDW  $0xaa, 96(DX), Y2, Y2
-	VPSLLW    $0x02, Y2, Y2
+	VPSUBB    bytes20<>+0(SB), Y3, Y3
+	VMOVDQU   16(SI), Y4
+	VPSRLD    $0x04, Y4, Y4
+	VPAND     bytes0f<>+0(SB), Y4, Y4
+	VMOVDQU   80(SI), Y5
+	VPAND     bytes30<>+0(SB), Y5, Y5
+	VPOR      Y5, Y4, Y4
+	VPSUBB    bytes20<>+0(SB), Y4, Y4
+	VMOVDQU   48(SI), Y5
+	VPSRLD    $0x04, Y5, Y5
+	VPAND     bytes0f<>+0(SB), Y5, Y5
+	VMOVDQU   80(SI), Y6
+	VPSRLD    $0x02, Y6, Y6
+	VPAND     bytes30<>+0(SB), Y6, Y6
+	VPOR      Y6, Y5, Y5
+	VPSUBB    bytes20<>+0(SB), Y5, Y5
+	VMOVDQA   Y2, Y6
+	VPSHUFB   highTwice0<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, (DX)
+	VMOVDQA   Y2, Y6
+	VPSHUFB   highTwice1<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 32(DX)
+	VMOVDQA   Y2, Y6
+	VPSHUFB   highTwice2<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 64(DX)
+	VMOVDQA   Y2, Y6
+	VPSHUFB   highTwice3<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 96(DX)
+	VMOVDQA   Y3, Y6
+	VPSHUFB   highTwice0<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 128(DX)
+	VMOVDQA   Y3, Y6
+	VPSHUFB   highTwice1<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 160(DX)
+	VMOVDQA   Y3, Y6
+	VPSHUFB   highTwice2<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 192(DX)
+	VMOVDQA   Y3, Y6
+	VPSHUFB   highTwice3<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 224(DX)
+	VMOVDQA   Y4, Y6
+	VPSHUFB   highTwice0<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 256(DX)
+	VMOVDQA   Y4, Y6
+	VPSHUFB   highTwice1<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 288(DX)
+	VMOVDQA   Y4, Y6
+	VPSHUFB   highTwice2<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 320(DX)
+	VMOVDQA   Y4, Y6
+	VPSHUFB   highTwice3<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 352(DX)
+	VMOVDQA   Y5, Y6
+	VPSHUFB   highTwice0<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 384(DX)
+	VMOVDQA   Y5, Y6
+	VPSHUFB   highTwice1<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 416(DX)
+	VMOVDQA   Y5, Y6
+	VPSHUFB   highTwice2<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 448(DX)
+	VMOVDQA   Y5, Y6
+	VPSHUFB   highTwice3<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 480(DX)
+	VMOVDQA   Y2, Y6
+	VPSHUFB   highPair0<>+0(SB), Y6, Y6
+	VPSRAW    $0x06, Y6, Y6
+	VMOVDQU   Y6, (BX)
+	VMOVDQA   Y2, Y2
+	VPSHUFB   highPair1<>+0(SB), Y2, Y2
+	VPSRAW    $0x06, Y2, Y2
 	VMOVDQU   Y2, 32(BX)
-	VMOVDQU   128(DX), Y2
-	VPBLENDW  $0xaa, 160(DX), Y2, Y2
-	VPSLLW    $0x02, Y2, Y2
+	VMOVDQA   Y3, Y2
+	VPSHUFB   highPair0<>+0(SB), Y2, Y2
+	VPSRAW    $0x06, Y2, Y2
 	VMOVDQU   Y2, 64(BX)
-	VMOVDQU   192(DX), Y2
-	VPBLENDW  $0xaa, 224(DX), Y2, Y2
-	VPSLLW    $0x02, Y2, Y2
+	VMOVDQA   Y3, Y2
+	VPSHUFB   highPair1<>+0(SB), Y2, Y2
+	VPSRAW    $0x06, Y2, Y2
 	VMOVDQU   Y2, 96(BX)
-	VMOVDQU   256(DX), Y2
-	VPBLENDW  $0xaa, 288(DX), Y2, Y2
-	VPSLLW    $0x02, Y2, Y2
+	VMOVDQA   Y4, Y2
+	VPSHUFB   highPair0<>+0(SB), Y2, Y2
+	VPSRAW    $0x06, Y2, Y2
 	VMOVDQU   Y2, 128(BX)
-	VMOVDQU   320(DX), Y2
-	VPBLENDW  $0xaa, 352(DX), Y2, Y2
-	VPSLLW    $0x02, Y2, Y2
+	VMOVDQA   Y4, Y2
+	VPSHUFB   highPair1<>+0(SB), Y2, Y2
+	VPSRAW    $0x06, Y2, Y2
 	VMOVDQU   Y2, 160(BX)
-	VMOVDQU   384(DX), Y2
-	VPBLENDW  $0xaa, 416(DX), Y2, Y2
-	VPSLLW    $0x02, Y2, Y2
+	VMOVDQA   Y5, Y2
+	VPSHUFB   highPair0<>+0(SB), Y2, Y2
+	VPSRAW    $0x06, Y2, Y2
 	VMOVDQU   Y2, 192(BX)
-	VMOVDQU   448(DX), Y2
-	VPBLENDW  $0xaa, 480(DX), Y2, Y2
-	VPSLLW    $0x02, Y2, Y2
+	VMOVDQA   Y5, Y2
+	VPSHUFB   highPair1<>+0(SB), Y2, Y2
+	VPSRAW    $0x06, Y2, Y2
 	VMOVDQU   Y2, 224(BX)
 	ADDQ      $0x00000200, DX
 	ADDQ      $0x00000100, BX
@@ -1327,11 +1377,47 @@ DATA bytes30<>+16(SB)/8, $0x3030303030303030
 DATA bytes30<>+24(SB)/8, $0x3030303030303030
 GLOBL bytes30<>(SB), RODATA|NOPTR, $32
 
-DATA words32<>+0(SB)/8, $0x0020002000200020
-DATA words32<>+8(SB)/8, $0x0020002000200020
-DATA words32<>+16(SB)/8, $0x0020002000200020
-DATA words32<>+24(SB)/8, $0x0020002000200020
-GLOBL words32<>(SB), RODATA|NOPTR, $32
+DATA bytes20<>+0(SB)/8, $0x2020202020202020
+DATA bytes20<>+8(SB)/8, $0x2020202020202020
+DATA bytes20<>+16(SB)/8, $0x2020202020202020
+DATA bytes20<>+24(SB)/8, $0x2020202020202020
+GLOBL bytes20<>(SB), RODATA|NOPTR, $32
+
+DATA highTwice0<>+0(SB)/8, $0x0480048000800080
+DATA highTwice0<>+8(SB)/8, $0x0c800c8008800880
+DATA highTwice0<>+16(SB)/8, $0x0480048000800080
+DATA highTwice0<>+24(SB)/8, $0x0c800c8008800880
+GLOBL highTwice0<>(SB), RODATA|NOPTR, $32
+
+DATA highTwice1<>+0(SB)/8, $0x0580058001800180
+DATA highTwice1<>+8(SB)/8, $0x0d800d8009800980
+DATA highTwice1<>+16(SB)/8, $0x0580058001800180
+DATA highTwice1<>+24(SB)/8, $0x0d800d8009800980
+GLOBL highTwice1<>(SB), RODATA|NOPTR, $32
+
+DATA highTwice2<>+0(SB)/8, $0x0680068002800280
+DATA highTwice2<>+8(SB)/8, $0x0e800e800a800a80
+DATA highTwice2<>+16(SB)/8, $0x0680068002800280
+DATA highTwice2<>+24(SB)/8, $0x0e800e800a800a80
+GLOBL highTwice2<>(SB), RODATA|NOPTR, $32
+
+DATA highTwice3<>+0(SB)/8, $0x0780078003800380
+DATA highTwice3<>+8(SB)/8, $0x0f800f800b800b80
+DATA highTwice3<>+16(SB)/8, $0x0780078003800380
+DATA highTwice3<>+24(SB)/8, $0x0f800f800b800b80
+GLOBL highTwice3<>(SB), RODATA|NOPTR, $32
+
+DATA highPair0<>+0(SB)/8, $0x0580048001800080
+DATA highPair0<>+8(SB)/8, $0x0d800c8009800880
+DATA highPair0<>+16(SB)/8, $0x0580048001800080
+DATA highPair0<>+24(SB)/8, $0x0d800c8009800880
+GLOBL highPair0<>(SB), RODATA|NOPTR, $32
+
+DATA highPair1<>+0(SB)/8, $0x0780068003800280
+DATA highPair1<>+8(SB)/8, $0x0f800e800b800a80
+DATA highPair1<>+16(SB)/8, $0x0780068003800280
+DATA highPair1<>+24(SB)/8, $0x0f800e800b800a80
+GLOBL highPair1<>(SB), RODATA|NOPTR, $32
 
 // func avx2UnpackQ4_K(q *byte, d *float32, m *float32, s *int32, n *int32, panel *byte, nb int)
 // Requires: AVX, AVX2, F16C
@@ -1352,45 +1438,57 @@ block:
 	VCVTPH2PS 16(DI), Y1
 	VMOVUPS   Y1, (DX)
 	ADDQ      $0x20, DX
-	VMOVDQU   32(DI), Y1
-	VPAND     bytes3f<>+0(SB), Y1, Y1
-	VPAND     96(DI), Y0, Y2
-	VMOVDQU   32(DI), Y3
-	VPSRLD    $0x02, Y3, Y3
-	VPAND     bytes30<>+0(SB), Y3, Y3
-	VPOR      Y3, Y2, Y2
-	VMOVDQU   64(DI), Y3
-	VPAND     bytes3f<>+0(SB), Y3, Y3
-	VMOVDQU   96(DI), Y4
-	VPSRLD    $0x04, Y4, Y4
-	VPAND     Y0, Y4, Y4
-	VMOVDQU   64(DI), Y5
-	VPSRLD    $0x02, Y5, Y5
-	VPAND     bytes30<>+0(SB), Y5, Y5
-	VPOR      Y5, Y4, Y4
-	VPSHUFB   wordTwice0<>+0(SB), Y1, Y5
+	VPAND     96(DI), Y0, Y1
+	VMOVDQU   32(DI), Y2
+	VPSRLD    $0x02, Y2, Y2
+	VPAND     bytes30<>+0(SB), Y2, Y2
+	VPOR      Y2, Y1, Y1
+	VMOVDQU   32(DI), Y2
+	VPAND     bytes3f<>+0(SB), Y2, Y2
+	VMOVDQU   96(DI), Y3
+	VPSRLD    $0x04, Y3, Y3
+	VPAND     Y0, Y3, Y3
+	VMOVDQU   64(DI), Y4
+	VPSRLD    $0x02, Y4, Y4
+	VPAND     bytes30<>+0(SB), Y4, Y4
+	VPOR      Y4, Y3, Y3
+	VMOVDQU   64(DI), Y4
+	VPAND     bytes3f<>+0(SB), Y4, Y4
+	VMOVDQA   Y2, Y5
+	VPSHUFB   wordTwice0<>+0(SB), Y5, Y5
 	VMOVDQU   Y5, (BX)
-	VPSHUFB   wordTwice1<>+0(SB), Y1, Y5
+	VMOVDQA   Y2, Y5
+	VPSHUFB   wordTwice1<>+0(SB), Y5, Y5
 	VMOVDQU   Y5, 32(BX)
-	VPSHUFB   wordTwice2<>+0(SB), Y1, Y5
+	VMOVDQA   Y2, Y5
+	VPSHUFB   wordTwice2<>+0(SB), Y5, Y5
 	VMOVDQU   Y5, 64(BX)
+	VMOVDQA   Y2, Y2
+	VPSHUFB   wordTwice3<>+0(SB), Y2, Y2
+	VMOVDQU   Y2, 96(BX)
+	VMOVDQA   Y1, Y2
+	VPSHUFB   wordTwice0<>+0(SB), Y2, Y2
+	VMOVDQU   Y2, 128(BX)
+	VMOVDQA   Y1, Y2
+	VPSHUFB   wordTwice1<>+0(SB), Y2, Y2
+	VMOVDQU   Y2, 160(BX)
+	VMOVDQA   Y1, Y2
+	VPSHUFB   wordTwice2<>+0(SB), Y2, Y2
+	VMOVDQU   Y2, 192(BX)
+	VMOVDQA   Y1, Y1
 	VPSHUFB   wordTwice3<>+0(SB), Y1, Y1
-	VMOVDQU   Y1, 96(BX)
-	VPSHUFB   wordPair0<>+0(SB), Y3, Y1
-	VMOVDQU   Y1, (SI)
-	VPSHUFB   wordPair1<>+0(SB), Y3, Y1
-	VMOVDQU   Y1, 32(SI)
-	VPSHUFB   wordTwice0<>+0(SB), Y2, Y1
-	VMOVDQU   Y1, 128(BX)
-	VPSHUFB   wordTwice1<>+0(SB), Y2, Y1
-	VMOVDQU   Y1, 160(BX)
-	VPSHUFB   wordTwice2<>+0(SB), Y2, Y1
-	VMOVDQU   Y1, 192(BX)
-	VPSHUFB   wordTwice3<>+0(SB), Y2, Y1
 	VMOVDQU   Y1, 224(BX)
-	VPSHUFB   wordPair0<>+0(SB), Y4, Y1
+	VMOVDQA   Y4, Y1
+	VPSHUFB   wordPair0<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, (SI)
+	VMOVDQA   Y4, Y1
+	VPSHUFB   wordPair1<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 32(SI)
+	VMOVDQA   Y3, Y1
+	VPSHUFB   wordPair0<>+0(SB), Y1, Y1
 	VMOVDQU   Y1, 64(SI)
-	VPSHUFB   wordPair1<>+0(SB), Y4, Y1
+	VMOVDQA   Y3, Y1
+	VPSHUFB   wordPair1<>+0(SB), Y1, Y1
 	VMOVDQU   Y1, 96(SI)
 	ADDQ      $0x00000100, BX
 	ADDQ      $0x00000080, SI
@@ -1533,45 +1631,57 @@ block:
 	VCVTPH2PS 16(DI), Y2
 	VMOVUPS   Y2, (DX)
 	ADDQ      $0x20, DX
-	VMOVDQU   32(DI), Y2
-	VPAND     bytes3f<>+0(SB), Y2, Y2
-	VPAND     96(DI), Y0, Y3
-	VMOVDQU   32(DI), Y4
-	VPSRLD    $0x02, Y4, Y4
-	VPAND     bytes30<>+0(SB), Y4, Y4
-	VPOR      Y4, Y3, Y3
-	VMOVDQU   64(DI), Y4
-	VPAND     bytes3f<>+0(SB), Y4, Y4
-	VMOVDQU   96(DI), Y5
-	VPSRLD    $0x04, Y5, Y5
-	VPAND     Y0, Y5, Y5
-	VMOVDQU   64(DI), Y6
-	VPSRLD    $0x02, Y6, Y6
-	VPAND     bytes30<>+0(SB), Y6, Y6
-	VPOR      Y6, Y5, Y5
-	VPSHUFB   wordTwice0<>+0(SB), Y2, Y6
+	VPAND     96(DI), Y0, Y2
+	VMOVDQU   32(DI), Y3
+	VPSRLD    $0x02, Y3, Y3
+	VPAND     bytes30<>+0(SB), Y3, Y3
+	VPOR      Y3, Y2, Y2
+	VMOVDQU   32(DI), Y3
+	VPAND     bytes3f<>+0(SB), Y3, Y3
+	VMOVDQU   96(DI), Y4
+	VPSRLD    $0x04, Y4, Y4
+	VPAND     Y0, Y4, Y4
+	VMOVDQU   64(DI), Y5
+	VPSRLD    $0x02, Y5, Y5
+	VPAND     bytes30<>+0(SB), Y5, Y5
+	VPOR      Y5, Y4, Y4
+	VMOVDQU   64(DI), Y5
+	VPAND     bytes3f<>+0(SB), Y5, Y5
+	VMOVDQA   Y3, Y6
+	VPSHUFB   wordTwice0<>+0(SB), Y6, Y6
 	VMOVDQU   Y6, (BX)
-	VPSHUFB   wordTwice1<>+0(SB), Y2, Y6
+	VMOVDQA   Y3, Y6
+	VPSHUFB   wordTwice1<>+0(SB), Y6, Y6
 	VMOVDQU   Y6, 32(BX)
-	VPSHUFB   wordTwice2<>+0(SB), Y2, Y6
+	VMOVDQA   Y3, Y6
+	VPSHUFB   wordTwice2<>+0(SB), Y6, Y6
 	VMOVDQU   Y6, 64(BX)
+	VMOVDQA   Y3, Y3
+	VPSHUFB   wordTwice3<>+0(SB), Y3, Y3
+	VMOVDQU   Y3, 96(BX)
+	VMOVDQA   Y2, Y3
+	VPSHUFB   wordTwice0<>+0(SB), Y3, Y3
+	VMOVDQU   Y3, 128(BX)
+	VMOVDQA   Y2, Y3
+	VPSHUFB   wordTwice1<>+0(SB), Y3, Y3
+	VMOVDQU   Y3, 160(BX)
+	VMOVDQA   Y2, Y3
+	VPSHUFB   wordTwice2<>+0(SB), Y3, Y3
+	VMOVDQU   Y3, 192(BX)
+	VMOVDQA   Y2, Y2
 	VPSHUFB   wordTwice3<>+0(SB), Y2, Y2
-	VMOVDQU   Y2, 96(BX)
-	VPSHUFB   wordPair0<>+0(SB), Y4, Y2
-	VMOVDQU   Y2, (SI)
-	VPSHUFB   wordPair1<>+0(SB), Y4, Y2
-	VMOVDQU   Y2, 32(SI)
-	VPSHUFB   wordTwice0<>+0(SB), Y3, Y2
-	VMOVDQU   Y2, 128(BX)
-	VPSHUFB   wordTwice1<>+0(SB), Y3, Y2
-	VMOVDQU   Y2, 160(BX)
-	VPSHUFB   wordTwice2<>+0(SB), Y3, Y2
-	VMOVDQU   Y2, 192(BX)
-	VPSHUFB   wordTwice3<>+0(SB), Y3, Y2
 	VMOVDQU   Y2, 224(BX)
-	VPSHUFB   wordPair0<>+0(SB), Y5, Y2
+	VMOVDQA   Y5, Y2
+	VPSHUFB   wordPair0<>+0(SB), Y2, Y2
+	VMOVDQU   Y2, (SI)
+	VMOVDQA   Y5, Y2
+	VPSHUFB   wordPair1<>+0(SB), Y2, Y2
+	VMOVDQU   Y2, 32(SI)
+	VMOVDQA   Y4, Y2
+	VPSHUFB   wordPair0<>+0(SB), Y2, Y2
 	VMOVDQU   Y2, 64(SI)
-	VPSHUFB   wordPair1<>+0(SB), Y5, Y2
+	VMOVDQA   Y4, Y2
+	VPSHUFB   wordPair1<>+0(SB), Y2, Y2
 	VMOVDQU   Y2, 96(SI)
 	ADDQ      $0x00000100, BX
 	ADDQ      $0x00000080, SI
@@ -2039,88 +2149,104 @@ block:
 	VMOVUPS   Y2, (CX)
 	ADDQ      $0x20, CX
 	VMOVDQU   16(SI), Y2
-	VPSHUFB   highTwice0<>+0(SB), Y2, Y3
-	VPSRAW    $0x08, Y3, Y3
-	VMOVDQU   Y3, (DX)
-	VPSHUFB   highTwice1<>+0(SB), Y2, Y3
-	VPSRAW    $0x08, Y3, Y3
-	VMOVDQU   Y3, 32(DX)
-	VPSHUFB   highTwice2<>+0(SB), Y2, Y3
-	VPSRAW    $0x08, Y3, Y3
-	VMOVDQU   Y3, 64(DX)
-	VPSHUFB   highTwice3<>+0(SB), Y2, Y2
-	VPSRAW    $0x08, Y2, Y2
-	VMOVDQU   Y2, 96(DX)
-	VMOVDQU   48(SI), Y2
-	VPSHUFB   highTwice0<>+0(SB), Y2, Y3
-	VPSRAW    $0x08, Y3, Y3
-	VMOVDQU   Y3, 128(DX)
-	VPSHUFB   highTwice1<>+0(SB), Y2, Y3
-	VPSRAW    $0x08, Y3, Y3
-	VMOVDQU   Y3, 160(DX)
-	VPSHUFB   highTwice2<>+0(SB), Y2, Y3
-	VPSRAW    $0x08, Y3, Y3
-	VMOVDQU   Y3, 192(DX)
-	VPSHUFB   highTwice3<>+0(SB), Y2, Y2
-	VPSRAW    $0x08, Y2, Y2
-	VMOVDQU   Y2, 224(DX)
-	VMOVDQU   80(SI), Y2
-	VPSHUFB   highTwice0<>+0(SB), Y2, Y3
-	VPSRAW    $0x08, Y3, Y3
-	VMOVDQU   Y3, 256(DX)
-	VPSHUFB   highTwice1<>+0(SB), Y2, Y3
-	VPSRAW    $0x08, Y3, Y3
-	VMOVDQU   Y3, 288(DX)
-	VPSHUFB   highTwice2<>+0(SB), Y2, Y3
-	VPSRAW    $0x08, Y3, Y3
-	VMOVDQU   Y3, 320(DX)
-	VPSHUFB   highTwice3<>+0(SB), Y2, Y2
-	VPSRAW    $0x08, Y2, Y2
-	VMOVDQU   Y2, 352(DX)
-	VMOVDQU   112(SI), Y2
-	VPSHUFB   highTwice0<>+0(SB), Y2, Y3
-	VPSRAW    $0x08, Y3, Y3
-	VMOVDQU   Y3, 384(DX)
-	VPSHUFB   highTwice1<>+0(SB), Y2, Y3
-	VPSRAW    $0x08, Y3, Y3
-	VMOVDQU   Y3, 416(DX)
-	VPSHUFB   highTwice2<>+0(SB), Y2, Y3
-	VPSRAW    $0x08, Y3, Y3
-	VMOVDQU   Y3, 448(DX)
-	VPSHUFB   highTwice3<>+0(SB), Y2, Y2
-	VPSRAW    $0x08, Y2, Y2
-	VMOVDQU   Y2, 480(DX)
-	VMOVDQU   (DX), Y2
-	VPBLENDW  $0xaa, 32(DX), Y2, Y2
-	VPSLLW    $0x05, Y2, Y2
-	VMOVDQU   Y2, (BX)
-	VMOVDQU   64(DX), Y2
-	VPBLENDW  $0xaa, 96(DX), Y2, Y2
-	VPSLLW    $0x05, Y2, Y2
+	VMOVDQU   48(SI), Y3
+	VMOVDQU   80(SI), Y4
+	VMOVDQU   112(SI), Y5
+	VMOVDQA   Y2, Y6
+	VPSHUFB   highTwice0<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, (DX)
+	VMOVDQA   Y2, Y6
+	VPSHUFB   highTwice1<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 32(DX)
+	VMOVDQA   Y2, Y6
+	VPSHUFB   highTwice2<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 64(DX)
+	VMOVDQA   Y2, Y6
+	VPSHUFB   highTwice3<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 96(DX)
+	VMOVDQA   Y3, Y6
+	VPSHUFB   highTwice0<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 128(DX)
+	VMOVDQA   Y3, Y6
+	VPSHUFB   highTwice1<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 160(DX)
+	VMOVDQA   Y3, Y6
+	VPSHUFB   highTwice2<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 192(DX)
+	VMOVDQA   Y3, Y6
+	VPSHUFB   highTwice3<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 224(DX)
+	VMOVDQA   Y4, Y6
+	VPSHUFB   highTwice0<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 256(DX)
+	VMOVDQA   Y4, Y6
+	VPSHUFB   highTwice1<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 288(DX)
+	VMOVDQA   Y4, Y6
+	VPSHUFB   highTwice2<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 320(DX)
+	VMOVDQA   Y4, Y6
+	VPSHUFB   highTwice3<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 352(DX)
+	VMOVDQA   Y5, Y6
+	VPSHUFB   highTwice0<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 384(DX)
+	VMOVDQA   Y5, Y6
+	VPSHUFB   highTwice1<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 416(DX)
+	VMOVDQA   Y5, Y6
+	VPSHUFB   highTwice2<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 448(DX)
+	VMOVDQA   Y5, Y6
+	VPSHUFB   highTwice3<>+0(SB), Y6, Y6
+	VPSRAW    $0x08, Y6, Y6
+	VMOVDQU   Y6, 480(DX)
+	VMOVDQA   Y2, Y6
+	VPSHUFB   highPair0<>+0(SB), Y6, Y6
+	VPSRAW    $0x03, Y6, Y6
+	VMOVDQU   Y6, (BX)
+	VMOVDQA   Y2, Y2
+	VPSHUFB   highPair1<>+0(SB), Y2, Y2
+	VPSRAW    $0x03, Y2, Y2
 	VMOVDQU   Y2, 32(BX)
-	VMOVDQU   128(DX), Y2
-	VPBLENDW  $0xaa, 160(DX), Y2, Y2
-	VPSLLW    $0x05, Y2, Y2
+	VMOVDQA   Y3, Y2
+	VPSHUFB   highPair0<>+0(SB), Y2, Y2
+	VPSRAW    $0x03, Y2, Y2
 	VMOVDQU   Y2, 64(BX)
-	VMOVDQU   192(DX), Y2
-	VPBLENDW  $0xaa, 224(DX), Y2, Y2
-	VPSLLW    $0x05, Y2, Y2
+	VMOVDQA   Y3, Y2
+	VPSHUFB   highPair1<>+0(SB), Y2, Y2
+	VPSRAW    $0x03, Y2, Y2
 	VMOVDQU   Y2, 96(BX)
-	VMOVDQU   256(DX), Y2
-	VPBLENDW  $0xaa, 288(DX), Y2, Y2
-	VPSLLW    $0x05, Y2, Y2
+	VMOVDQA   Y4, Y2
+	VPSHUFB   highPair0<>+0(SB), Y2, Y2
+	VPSRAW    $0x03, Y2, Y2
 	VMOVDQU   Y2, 128(BX)
-	VMOVDQU   320(DX), Y2
-	VPBLENDW  $0xaa, 352(DX), Y2, Y2
-	VPSLLW    $0x05, Y2, Y2
+	VMOVDQA   Y4, Y2
+	VPSHUFB   highPair1<>+0(SB), Y2, Y2
+	VPSRAW    $0x03, Y2, Y2
 	VMOVDQU   Y2, 160(BX)
-	VMOVDQU   384(DX), Y2
-	VPBLENDW  $0xaa, 416(DX), Y2, Y2
-	VPSLLW    $0x05, Y2, Y2
+	VMOVDQA   Y5, Y2
+	VPSHUFB   highPair0<>+0(SB), Y2, Y2
+	VPSRAW    $0x03, Y2, Y2
 	VMOVDQU   Y2, 192(BX)
-	VMOVDQU   448(DX), Y2
-	VPBLENDW  $0xaa, 480(DX), Y2, Y2
-	VPSLLW    $0x05, Y2, Y2
+	VMOVDQA   Y5, Y2
+	VPSHUFB   highPair1<>+0(SB), Y2, Y2
+	VPSRAW    $0x03, Y2, Y2
 	VMOVDQU   Y2, 224(BX)
 	ADDQ      $0x00000200, DX
 	ADDQ      $0x00000100, BX
@@ -2351,30 +2477,6 @@ step:
 	VZEROUPPER
 	RET
 
-DATA highTwice0<>+0(SB)/8, $0x0480048000800080
-DATA highTwice0<>+8(SB)/8, $0x0c800c8008800880
-DATA highTwice0<>+16(SB)/8, $0x0480048000800080
-DATA highTwice0<>+24(SB)/8, $0x0c800c8008800880
-GLOBL highTwice0<>(SB), RODATA|NOPTR, $32
-
-DATA highTwice1<>+0(SB)/8, $0x0580058001800180
-DATA highTwice1<>+8(SB)/8, $0x0d800d8009800980
-DATA highTwice1<>+16(SB)/8, $0x0580058001800180
-DATA highTwice1<>+24(SB)/8, $0x0d800d8009800980
-GLOBL highTwice1<>(SB), RODATA|NOPTR, $32
-
-DATA highTwice2<>+0(SB)/8, $0x0680068002800280
-DATA highTwice2<>+8(SB)/8, $0x0e800e800a800a80
-DATA highTwice2<>+16(SB)/8, $0x0680068002800280
-DATA highTwice2<>+24(SB)/8, $0x0e800e800a800a80
-GLOBL highTwice2<>(SB), RODATA|NOPTR, $32
-
-DATA highTwice3<>+0(SB)/8, $0x0780078003800380
-DATA highTwice3<>+8(SB)/8, $0x0f800f800b800b80
-DATA highTwice3<>+16(SB)/8, $0x0780078003800380
-DATA highTwice3<>+24(SB)/8, $0x0f800f800b800b80
-GLOBL highTwice3<>(SB), RODATA|NOPTR, $32
-
 // func avx2UnpackIQ4_XS(q *byte, d *float32, m *float32, s *int32, n *int32, panel *byte, nb int)
 // Requires: AVX, AVX2, F16C
 TEXT ·avx2UnpackIQ4_XS(SB), $0-56
@@ -2392,82 +2494,80 @@ block:
 	ADDQ      $0x20, CX
 	VMOVDQU   32(SI), Y1
 	VPMOVZXWD 16(SI), Y2
+	VPSHUFB   nibbleBytes0<>+0(SB), Y1, Y3
+	VPSRLD    $0x04, Y3, Y4
+	VPAND     bytes0of0f<>+0(SB), Y3, Y3
+	VPAND     bytes1of0f<>+0(SB), Y4, Y4
+	VPOR      Y4, Y3, Y3
+	VPSHUFB   repeatByte0<>+0(SB), Y2, Y4
+	VPSLLD    $0x04, Y4, Y5
+	VPAND     byte0of30<>+0(SB), Y5, Y5
+	VPOR      Y5, Y3, Y3
+	VPSLLD    $0x02, Y4, Y5
+	VPAND     byte1of30<>+0(SB), Y5, Y5
+	VPOR      Y5, Y3, Y3
+	VMOVDQA   Y4, Y5
+	VPAND     byte2of30<>+0(SB), Y5, Y5
+	VPOR      Y5, Y3, Y3
+	VPSRLD    $0x02, Y4, Y4
+	VPAND     byte3of30<>+0(SB), Y4, Y4
+	VPOR      Y4, Y3, Y3
+	VPSUBB    bytes20<>+0(SB), Y3, Y3
+	VPSHUFB   nibbleBytes1<>+0(SB), Y1, Y1
+	VPSRLD    $0x04, Y1, Y4
+	VPAND     bytes0of0f<>+0(SB), Y1, Y1
+	VPAND     bytes1of0f<>+0(SB), Y4, Y4
+	VPOR      Y4, Y1, Y1
+	VPSHUFB   repeatByte1<>+0(SB), Y2, Y2
 	VPSLLD    $0x04, Y2, Y4
-	VPAND     dwords30<>+0(SB), Y4, Y4
-	VPSRLD    $0x00, Y1, Y3
-	VPAND     dwords0f<>+0(SB), Y3, Y3
-	VPOR      Y4, Y3, Y3
-	VPSLLD    $0x10, Y3, Y4
-	VPOR      Y4, Y3, Y3
-	VPSUBW    words32<>+0(SB), Y3, Y3
-	VMOVDQU   Y3, (DX)
+	VPAND     byte0of30<>+0(SB), Y4, Y4
+	VPOR      Y4, Y1, Y1
 	VPSLLD    $0x02, Y2, Y4
-	VPAND     dwords30<>+0(SB), Y4, Y4
-	VPSRLD    $0x04, Y1, Y3
-	VPAND     dwords0f<>+0(SB), Y3, Y3
-	VPOR      Y4, Y3, Y3
-	VPSLLD    $0x10, Y3, Y4
-	VPOR      Y4, Y3, Y3
-	VPSUBW    words32<>+0(SB), Y3, Y3
-	VMOVDQU   Y3, 32(DX)
+	VPAND     byte1of30<>+0(SB), Y4, Y4
+	VPOR      Y4, Y1, Y1
 	VMOVDQA   Y2, Y4
-	VPAND     dwords30<>+0(SB), Y4, Y4
-	VPSRLD    $0x08, Y1, Y3
-	VPAND     dwords0f<>+0(SB), Y3, Y3
-	VPOR      Y4, Y3, Y3
-	VPSLLD    $0x10, Y3, Y4
-	VPOR      Y4, Y3, Y3
-	VPSUBW    words32<>+0(SB), Y3, Y3
-	VMOVDQU   Y3, 64(DX)
-	VPSRLD    $0x02, Y2, Y4
-	VPAND     dwords30<>+0(SB), Y4, Y4
-	VPSRLD    $0x0c, Y1, Y3
-	VPAND     dwords0f<>+0(SB), Y3, Y3
-	VPOR      Y4, Y3, Y3
-	VPSLLD    $0x10, Y3, Y4
-	VPOR      Y4, Y3, Y3
-	VPSUBW    words32<>+0(SB), Y3, Y3
-	VMOVDQU   Y3, 96(DX)
-	VPSRLD    $0x04, Y2, Y4
-	VPAND     dwords30<>+0(SB), Y4, Y4
-	VPSRLD    $0x10, Y1, Y3
-	VPAND     dwords0f<>+0(SB), Y3, Y3
-	VPOR      Y4, Y3, Y3
-	VPSLLD    $0x10, Y3, Y4
-	VPOR      Y4, Y3, Y3
-	VPSUBW    words32<>+0(SB), Y3, Y3
-	VMOVDQU   Y3, 128(DX)
-	VPSRLD    $0x06, Y2, Y4
-	VPAND     dwords30<>+0(SB), Y4, Y4
-	VPSRLD    $0x14, Y1, Y3
-	VPAND     dwords0f<>+0(SB), Y3, Y3
-	VPOR      Y4, Y3, Y3
-	VPSLLD    $0x10, Y3, Y4
-	VPOR      Y4, Y3, Y3
-	VPSUBW    words32<>+0(SB), Y3, Y3
-	VMOVDQU   Y3, 160(DX)
-	VPSRLD    $0x08, Y2, Y4
-	VPAND     dwords30<>+0(SB), Y4, Y4
-	VPSRLD    $0x18, Y1, Y3
-	VPAND     dwords0f<>+0(SB), Y3, Y3
-	VPOR      Y4, Y3, Y3
-	VPSLLD    $0x10, Y3, Y4
-	VPOR      Y4, Y3, Y3
-	VPSUBW    words32<>+0(SB), Y3, Y3
-	VMOVDQU   Y3, 192(DX)
-	VPSRLD    $0x0a, Y2, Y2
-	VPAND     dwords30<>+0(SB), Y2, Y2
-	VPSRLD    $0x1c, Y1, Y1
-	VPAND     dwords0f<>+0(SB), Y1, Y1
+	VPAND     byte2of30<>+0(SB), Y4, Y4
+	VPOR      Y4, Y1, Y1
+	VPSRLD    $0x02, Y2, Y2
+	VPAND     byte3of30<>+0(SB), Y2, Y2
 	VPOR      Y2, Y1, Y1
-	VPSLLD    $0x10, Y1, Y2
-	VPOR      Y2, Y1, Y1
-	VPSUBW    words32<>+0(SB), Y1, Y1
+	VPSUBB    bytes20<>+0(SB), Y1, Y1
+	VMOVDQA   Y3, Y2
+	VPSHUFB   highTwice0<>+0(SB), Y2, Y2
+	VPSRAW    $0x08, Y2, Y2
+	VMOVDQU   Y2, (DX)
+	VMOVDQA   Y3, Y2
+	VPSHUFB   highTwice1<>+0(SB), Y2, Y2
+	VPSRAW    $0x08, Y2, Y2
+	VMOVDQU   Y2, 32(DX)
+	VMOVDQA   Y3, Y2
+	VPSHUFB   highTwice2<>+0(SB), Y2, Y2
+	VPSRAW    $0x08, Y2, Y2
+	VMOVDQU   Y2, 64(DX)
+	VMOVDQA   Y3, Y2
+	VPSHUFB   highTwice3<>+0(SB), Y2, Y2
+	VPSRAW    $0x08, Y2, Y2
+	VMOVDQU   Y2, 96(DX)
+	VMOVDQA   Y1, Y2
+	VPSHUFB   highTwice0<>+0(SB), Y2, Y2
+	VPSRAW    $0x08, Y2, Y2
+	VMOVDQU   Y2, 128(DX)
+	VMOVDQA   Y1, Y2
+	VPSHUFB   highTwice1<>+0(SB), Y2, Y2
+	VPSRAW    $0x08, Y2, Y2
+	VMOVDQU   Y2, 160(DX)
+	VMOVDQA   Y1, Y2
+	VPSHUFB   highTwice2<>+0(SB), Y2, Y2
+	VPSRAW    $0x08, Y2, Y2
+	VMOVDQU   Y2, 192(DX)
+	VMOVDQA   Y1, Y1
+	VPSHUFB   highTwice3<>+0(SB), Y1, Y1
+	VPSRAW    $0x08, Y1, Y1
 	VMOVDQU   Y1, 224(DX)
 	ADDQ      $0x00000100, DX
 	ADDQ      $0x00000080, BX
 	LEAQ      64(SI), R8
-	MOVQ      $0x00000008, R9
+	MOVQ      $0x00000002, R9
 
 step:
 	VMOVDQU (R8), Y2
@@ -2527,7 +2627,178 @@ step:
 	VMOVDQU Y2, 448(AX)
 	VMOVDQU Y1, 480(AX)
 	ADDQ    $0x00000200, AX
-	ADDQ    $0x00000080, R8
+	VMOVDQU 128(R8), Y2
+	VPAND   Y0, Y2, Y1
+	VMOVDQU iq4Values<>+0(SB), Y3
+	VPSHUFB Y1, Y3, Y3
+	VPABSB  Y3, Y1
+	VMOVDQU Y1, (AX)
+	VMOVDQU Y3, 32(AX)
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VMOVDQU iq4Values<>+0(SB), Y1
+	VPSHUFB Y2, Y1, Y1
+	VPABSB  Y1, Y2
+	VMOVDQU Y2, 256(AX)
+	VMOVDQU Y1, 288(AX)
+	VMOVDQU 160(R8), Y2
+	VPAND   Y0, Y2, Y1
+	VMOVDQU iq4Values<>+0(SB), Y3
+	VPSHUFB Y1, Y3, Y3
+	VPABSB  Y3, Y1
+	VMOVDQU Y1, 64(AX)
+	VMOVDQU Y3, 96(AX)
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VMOVDQU iq4Values<>+0(SB), Y1
+	VPSHUFB Y2, Y1, Y1
+	VPABSB  Y1, Y2
+	VMOVDQU Y2, 320(AX)
+	VMOVDQU Y1, 352(AX)
+	VMOVDQU 192(R8), Y2
+	VPAND   Y0, Y2, Y1
+	VMOVDQU iq4Values<>+0(SB), Y3
+	VPSHUFB Y1, Y3, Y3
+	VPABSB  Y3, Y1
+	VMOVDQU Y1, 128(AX)
+	VMOVDQU Y3, 160(AX)
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VMOVDQU iq4Values<>+0(SB), Y1
+	VPSHUFB Y2, Y1, Y1
+	VPABSB  Y1, Y2
+	VMOVDQU Y2, 384(AX)
+	VMOVDQU Y1, 416(AX)
+	VMOVDQU 224(R8), Y2
+	VPAND   Y0, Y2, Y1
+	VMOVDQU iq4Values<>+0(SB), Y3
+	VPSHUFB Y1, Y3, Y3
+	VPABSB  Y3, Y1
+	VMOVDQU Y1, 192(AX)
+	VMOVDQU Y3, 224(AX)
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VMOVDQU iq4Values<>+0(SB), Y1
+	VPSHUFB Y2, Y1, Y1
+	VPABSB  Y1, Y2
+	VMOVDQU Y2, 448(AX)
+	VMOVDQU Y1, 480(AX)
+	ADDQ    $0x00000200, AX
+	VMOVDQU 256(R8), Y2
+	VPAND   Y0, Y2, Y1
+	VMOVDQU iq4Values<>+0(SB), Y3
+	VPSHUFB Y1, Y3, Y3
+	VPABSB  Y3, Y1
+	VMOVDQU Y1, (AX)
+	VMOVDQU Y3, 32(AX)
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VMOVDQU iq4Values<>+0(SB), Y1
+	VPSHUFB Y2, Y1, Y1
+	VPABSB  Y1, Y2
+	VMOVDQU Y2, 256(AX)
+	VMOVDQU Y1, 288(AX)
+	VMOVDQU 288(R8), Y2
+	VPAND   Y0, Y2, Y1
+	VMOVDQU iq4Values<>+0(SB), Y3
+	VPSHUFB Y1, Y3, Y3
+	VPABSB  Y3, Y1
+	VMOVDQU Y1, 64(AX)
+	VMOVDQU Y3, 96(AX)
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VMOVDQU iq4Values<>+0(SB), Y1
+	VPSHUFB Y2, Y1, Y1
+	VPABSB  Y1, Y2
+	VMOVDQU Y2, 320(AX)
+	VMOVDQU Y1, 352(AX)
+	VMOVDQU 320(R8), Y2
+	VPAND   Y0, Y2, Y1
+	VMOVDQU iq4Values<>+0(SB), Y3
+	VPSHUFB Y1, Y3, Y3
+	VPABSB  Y3, Y1
+	VMOVDQU Y1, 128(AX)
+	VMOVDQU Y3, 160(AX)
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VMOVDQU iq4Values<>+0(SB), Y1
+	VPSHUFB Y2, Y1, Y1
+	VPABSB  Y1, Y2
+	VMOVDQU Y2, 384(AX)
+	VMOVDQU Y1, 416(AX)
+	VMOVDQU 352(R8), Y2
+	VPAND   Y0, Y2, Y1
+	VMOVDQU iq4Values<>+0(SB), Y3
+	VPSHUFB Y1, Y3, Y3
+	VPABSB  Y3, Y1
+	VMOVDQU Y1, 192(AX)
+	VMOVDQU Y3, 224(AX)
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VMOVDQU iq4Values<>+0(SB), Y1
+	VPSHUFB Y2, Y1, Y1
+	VPABSB  Y1, Y2
+	VMOVDQU Y2, 448(AX)
+	VMOVDQU Y1, 480(AX)
+	ADDQ    $0x00000200, AX
+	VMOVDQU 384(R8), Y2
+	VPAND   Y0, Y2, Y1
+	VMOVDQU iq4Values<>+0(SB), Y3
+	VPSHUFB Y1, Y3, Y3
+	VPABSB  Y3, Y1
+	VMOVDQU Y1, (AX)
+	VMOVDQU Y3, 32(AX)
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VMOVDQU iq4Values<>+0(SB), Y1
+	VPSHUFB Y2, Y1, Y1
+	VPABSB  Y1, Y2
+	VMOVDQU Y2, 256(AX)
+	VMOVDQU Y1, 288(AX)
+	VMOVDQU 416(R8), Y2
+	VPAND   Y0, Y2, Y1
+	VMOVDQU iq4Values<>+0(SB), Y3
+	VPSHUFB Y1, Y3, Y3
+	VPABSB  Y3, Y1
+	VMOVDQU Y1, 64(AX)
+	VMOVDQU Y3, 96(AX)
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VMOVDQU iq4Values<>+0(SB), Y1
+	VPSHUFB Y2, Y1, Y1
+	VPABSB  Y1, Y2
+	VMOVDQU Y2, 320(AX)
+	VMOVDQU Y1, 352(AX)
+	VMOVDQU 448(R8), Y2
+	VPAND   Y0, Y2, Y1
+	VMOVDQU iq4Values<>+0(SB), Y3
+	VPSHUFB Y1, Y3, Y3
+	VPABSB  Y3, Y1
+	VMOVDQU Y1, 128(AX)
+	VMOVDQU Y3, 160(AX)
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VMOVDQU iq4Values<>+0(SB), Y1
+	VPSHUFB Y2, Y1, Y1
+	VPABSB  Y1, Y2
+	VMOVDQU Y2, 384(AX)
+	VMOVDQU Y1, 416(AX)
+	VMOVDQU 480(R8), Y2
+	VPAND   Y0, Y2, Y1
+	VMOVDQU iq4Values<>+0(SB), Y3
+	VPSHUFB Y1, Y3, Y3
+	VPABSB  Y3, Y1
+	VMOVDQU Y1, 192(AX)
+	VMOVDQU Y3, 224(AX)
+	VPSRLD  $0x04, Y2, Y2
+	VPAND   Y0, Y2, Y2
+	VMOVDQU iq4Values<>+0(SB), Y1
+	VPSHUFB Y2, Y1, Y1
+	VPABSB  Y1, Y2
+	VMOVDQU Y2, 448(AX)
+	VMOVDQU Y1, 480(AX)
+	ADDQ    $0x00000200, AX
+	ADDQ    $0x00000200, R8
 	DECQ    R9
 	JNZ     step
 	ADDQ    $0x00000440, SI
@@ -2536,14 +2807,50 @@ step:
 	VZEROUPPER
 	RET
 
-DATA dwords30<>+0(SB)/8, $0x0000003000000030
-DATA dwords30<>+8(SB)/8, $0x0000003000000030
-DATA dwords30<>+16(SB)/8, $0x0000003000000030
-DATA dwords30<>+24(SB)/8, $0x0000003000000030
-GLOBL dwords30<>(SB), RODATA|NOPTR, $32
+DATA nibbleBytes0<>+0(SB)/8, $0x0505040401010000
+DATA nibbleBytes0<>+8(SB)/8, $0x0d0d0c0c09090808
+DATA nibbleBytes0<>+16(SB)/8, $0x0505040401010000
+DATA nibbleBytes0<>+24(SB)/8, $0x0d0d0c0c09090808
+GLOBL nibbleBytes0<>(SB), RODATA|NOPTR, $32
 
-DATA dwords0f<>+0(SB)/8, $0x0000000f0000000f
-DATA dwords0f<>+8(SB)/8, $0x0000000f0000000f
-DATA dwords0f<>+16(SB)/8, $0x0000000f0000000f
-DATA dwords0f<>+24(SB)/8, $0x0000000f0000000f
-GLOBL dwords0f<>(SB), RODATA|NOPTR, $32
+DATA bytes0of0f<>+0(SB)/8, $0x000f000f000f000f
+DATA bytes0of0f<>+8(SB)/8, $0x000f000f000f000f
+DATA bytes0of0f<>+16(SB)/8, $0x000f000f000f000f
+DATA bytes0of0f<>+24(SB)/8, $0x000f000f000f000f
+GLOBL bytes0of0f<>(SB), RODATA|NOPTR, $32
+
+DATA bytes1of0f<>+0(SB)/8, $0x0f000f000f000f00
+DATA bytes1of0f<>+8(SB)/8, $0x0f000f000f000f00
+DATA bytes1of0f<>+16(SB)/8, $0x0f000f000f000f00
+DATA bytes1of0f<>+24(SB)/8, $0x0f000f000f000f00
+GLOBL bytes1of0f<>(SB), RODATA|NOPTR, $32
+
+DATA byte0of30<>+0(SB)/8, $0x0000003000000030
+DATA byte0of30<>+8(SB)/8, $0x0000003000000030
+DATA byte0of30<>+16(SB)/8, $0x0000003000000030
+DATA byte0of30<>+24(SB)/8, $0x0000003000000030
+GLOBL byte0of30<>(SB), RODATA|NOPTR, $32
+
+DATA byte1of30<>+0(SB)/8, $0x0000300000003000
+DATA byte1of30<>+8(SB)/8, $0x0000300000003000
+DATA byte1of30<>+16(SB)/8, $0x0000300000003000
+DATA byte1of30<>+24(SB)/8, $0x0000300000003000
+GLOBL byte1of30<>(SB), RODATA|NOPTR, $32
+
+DATA byte2of30<>+0(SB)/8, $0x0030000000300000
+DATA byte2of30<>+8(SB)/8, $0x0030000000300000
+DATA byte2of30<>+16(SB)/8, $0x0030000000300000
+DATA byte2of30<>+24(SB)/8, $0x0030000000300000
+GLOBL byte2of30<>(SB), RODATA|NOPTR, $32
+
+DATA byte3of30<>+0(SB)/8, $0x3000000030000000
+DATA byte3of30<>+8(SB)/8, $0x3000000030000000
+DATA byte3of30<>+16(SB)/8, $0x3000000030000000
+DATA byte3of30<>+24(SB)/8, $0x3000000030000000
+GLOBL byte3of30<>(SB), RODATA|NOPTR, $32
+
+DATA nibbleBytes1<>+0(SB)/8, $0x0707060603030202
+DATA nibbleBytes1<>+8(SB)/8, $0x0f0f0e0e0b0b0a0a
+DATA nibbleBytes1<>+16(SB)/8, $0x0707060603030202
+DATA nibbleBytes1<>+24(SB)/8, $0x0f0f0e0e0b0b0a0a
+GLOBL nibbleBytes1<>(SB), RODATA|NOPTR, $32

@@ -80,22 +80,25 @@ func nibblePairs(base Register, disp int, put put) {
 	}
 }
 
-// scaleBytes writes the four bytes of each dword of v as sub-scales j to j+3.
-func scaleBytes(v VecVirtual, s Register, j int) {
-	for i := range 4 {
-		b := YMM()
-		VPSHUFB(wordTwice(i), v, b)
-		VMOVDQU(b, at(s, 32*(j+i)))
+// subScale makes byte j of each dword of v, which is lost, both of its words.
+func subScale(v VecVirtual, j int, signed bool) {
+	if !signed {
+		VPSHUFB(wordTwice(j), v, v)
+		return
 	}
+	VPSHUFB(highTwice(j), v, v)
+	VPSRAW(Imm(8), v, v)
 }
 
-// minBytes writes the four bytes of each dword of v as minima j to j+3.
-func minBytes(v VecVirtual, n Register, j int) {
-	for i := range 2 {
-		b := YMM()
-		VPSHUFB(wordPair(i), v, b)
-		VMOVDQU(b, at(n, 32*(j/2+i)))
+// subPair makes bytes 2*i and 2*i+1 of each dword of v, which is lost, its
+// words, times the bias where they are signed.
+func subPair(v VecVirtual, i int, signed bool, bias uint64) {
+	if !signed {
+		VPSHUFB(wordPair(i), v, v)
+		return
 	}
+	VPSHUFB(highPair(i), v, v)
+	VPSRAW(Imm(8-bias), v, v)
 }
 
 // Constants of 32 bytes, 16 bytes twice.
@@ -114,13 +117,29 @@ func wordsMem(v byte) Mem {
 	return pattern(fmt.Sprintf("words%d", v), func(i int) byte { return v * byte(1-i%2) })
 }
 
-func dwordsOf(v byte) Mem {
-	return pattern(fmt.Sprintf("dwords%02x", v), func(i int) byte {
-		if i%4 == 0 {
+// oneByte is v in byte n of each dword.
+func oneByte(n int, v byte) Mem {
+	return pattern(fmt.Sprintf("byte%dof%02x", n, v), func(i int) byte {
+		if i%4 == n {
 			return v
 		}
 		return 0
 	})
+}
+
+// oddBytes is v in each second byte, from byte n on.
+func oddBytes(n int, v byte) Mem {
+	return pattern(fmt.Sprintf("bytes%dof%02x", n, v), func(i int) byte {
+		if i%2 == n {
+			return v
+		}
+		return 0
+	})
+}
+
+// nibbleBytes copies bytes 2*n and 2*n+1 of each dword twice.
+func nibbleBytes(n int) Mem {
+	return pattern(fmt.Sprintf("nibbleBytes%d", n), func(i int) byte { return byte(i&^3 + 2*n + i/2%2) })
 }
 
 // repeatByte copies byte n of each dword over the dword.

@@ -24,7 +24,7 @@ import (
 )
 
 func main() {
-	part := flag.String("part", "", "which file to generate: dispatch, mat, unpack, pack or the name of a hot type")
+	part := flag.String("part", "", "which file to generate: dispatch, mat, unpack, pack, vec or the name of a hot type")
 	flag.Parse()
 	if *part == "dispatch" {
 		if err := dispatch(flag.Lookup("out").Value.String()); err != nil {
@@ -41,15 +41,21 @@ func main() {
 		for _, t := range types {
 			unpackKernel(t)
 		}
+	case "vec":
+		for _, t := range types {
+			if t.cols == 1 {
+				panelKernel(t, 1)
+			}
+		}
 	case "pack":
 		packKernels()
 	default:
 		t := typeNamed(*part)
-		if t == nil || !t.hot {
+		if t == nil || t.cols < hotCols {
 			fmt.Fprintf(os.Stderr, "quant2: no part %q\n", *part)
 			os.Exit(2)
 		}
-		for _, cols := range tileCols {
+		for cols := 1; cols <= t.cols; cols++ {
 			panelKernel(t, cols)
 		}
 	}

@@ -140,7 +140,7 @@ func (k *tile) scratchSize() int {
 	n := k.pairsAt(0)
 	if k.elems == 256 {
 		n = k.subAt()
-		if k.t != nil && k.t.packed.prepare != nil {
+		if k.t != nil && k.t.scalesAt == 0 {
 			n += 2 * 256 / k.sub * 8
 		}
 	}
@@ -265,12 +265,15 @@ func (k *tile) panel32() {
 	}
 	Label("block")
 	loader := unpacked(k.class)
-	var scale Op
+	var scale, min Op
 	if k.t != nil {
 		fetch(k.p, k.t.bytes*rows)
 		loader = k.t.load[0]
 	} else {
 		scale = at(d, 0)
+		if k.minima {
+			min = at(m, 0)
+		}
 	}
 	sums := make([]VecVirtual, k.cols)
 	k.dot(loader, k.p, nil, 32, func(int) Op { return wordsOf(1) }, func(c int, v VecVirtual) {
@@ -288,6 +291,11 @@ func (k *tile) panel32() {
 		r := YMM()
 		VCVTPH2PS(at(k.p, 0), r)
 		scale = r
+		if k.minima {
+			r := YMM()
+			VCVTPH2PS(at(k.p, 2*rows), r)
+			min = r
+		}
 	}
 	for c, isum := range sums {
 		dx := YMM()
@@ -306,7 +314,7 @@ func (k *tile) panel32() {
 			VMULPS(s, dx, s)
 			VMULPS(scale, dx, dx)
 			k.addProduct(c, isum, dx)
-			k.addProduct(c, s, at(m, 0))
+			k.addProduct(c, s, min)
 		} else {
 			VMULPS(scale, dx, dx)
 			k.addProduct(c, isum, dx)

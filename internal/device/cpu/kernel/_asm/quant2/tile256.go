@@ -29,11 +29,14 @@ func (k *tile) panel256() {
 	Label("block")
 	var q, high Register = k.p, nil
 	if k.t != nil {
-		if k.t.packed.prepare != nil {
-			LEAQ(at(k.scratch, k.subAt()), s)
-			k.t.packed.prepare(k.p, s)
+		if k.t.scalesAt != 0 {
+			LEAQ(at(k.p, k.t.scalesAt), s)
 		} else {
-			LEAQ(at(k.p, k.t.packed.start), s)
+			scales, minima := k.t.scales(k.p)
+			LEAQ(at(k.scratch, k.subAt()), s)
+			for i, v := range append(scales, minima...) {
+				VMOVDQU(v, at(s, 32*i))
+			}
 		}
 		q = GP64()
 		LEAQ(at(k.p, k.t.start), q)
@@ -48,11 +51,13 @@ func (k *tile) panel256() {
 	loaders, loops := []loader{unpacked(k.class)}, 8
 	if k.t != nil {
 		loaders, loops = k.t.load, k.t.loops
-		fetch(k.p, k.t.start)
+		fetch(k.p, k.t.bytes*rows-loops*k.t.stride)
 	}
 	count := GP64()
-	MOVQ(U32(uint32(loops)), count)
-	Label("step")
+	if loops > 1 {
+		MOVQ(U32(uint32(loops)), count)
+		Label("step")
+	}
 	if k.t != nil {
 		fetch(q, k.t.stride)
 	}
@@ -64,14 +69,17 @@ func (k *tile) panel256() {
 		k.dot(load, q, high, k.sub, scale, func(c int, v VecVirtual) { VPADDD(v, k.isum[c], k.isum[c]) })
 		ADDQ(Imm(32), k.x)
 	}
-	ADDQ(imm(256/loops/k.sub*k.subBytes()), s)
-	if k.t != nil {
-		k.t.advance(q, high)
-	} else {
+	if k.t == nil {
 		ADDQ(U32(uint32(256*k.planes())), k.p)
 	}
-	DECQ(count)
-	JNZ(LabelRef("step"))
+	if loops > 1 {
+		ADDQ(imm(256/loops/k.sub*k.subBytes()), s)
+		if k.t != nil {
+			k.t.advance(q, high)
+		}
+		DECQ(count)
+		JNZ(LabelRef("step"))
+	}
 	k.finish256(xs, d, m, n)
 	if k.t != nil {
 		ADDQ(U32(uint32(k.t.bytes*rows)), k.p)
@@ -104,12 +112,7 @@ func (k *tile) packedScale(s Register, first int) func(j int) Op {
 		if made[j] == nil {
 			v := YMM()
 			VMOVDQU(at(s, (first+j)/4*32), v)
-			if k.t.packed.signed {
-				VPSHUFB(highTwice((first+j)%4), v, v)
-				VPSRAW(Imm(8), v, v)
-			} else {
-				VPSHUFB(wordTwice((first+j)%4), v, v)
-			}
+			subScale(v, (first+j)%4, k.t.signed)
 			made[j] = v
 		}
 		return made[j]
@@ -121,22 +124,21 @@ func (k *tile) pair(n Register, i int) Op {
 	if k.t == nil {
 		return at(n, 32*i)
 	}
-	v := YMM()
-	switch {
-	case k.minima:
-		VMOVDQU(at(k.scratch, k.subAt()+256/k.sub*8+i/2*32), v)
-		VPSHUFB(wordPair(i%2), v, v)
-	case k.t.packed.signed:
-		VMOVDQU(at(k.p, k.t.packed.start+i/2*32), v)
-		VPSHUFB(highPair(i%2), v, v)
-		VPSRAW(Imm(8-k.bias), v, v)
+	bytes := at(k.scratch, k.subAt()+i/2*32)
+	if k.minima {
+		bytes.Disp += 256 / k.sub * 8
+	} else if k.t.scalesAt != 0 {
+		bytes = at(k.p, k.t.scalesAt+i/2*32)
 	}
+	v := YMM()
+	VMOVDQU(bytes, v)
+	subPair(v, i%2, k.bias != 0, k.bias)
 	return v
 }
 
-// finish256 scales the block's integer sums and adds them to the outputs.
-func (k *tile) finish256(xs, d, m Mem, n Register) {
-	// Sums of activations to pairs of words, each with its sub-minimum.
+// sumPairs leaves the integer sums of minima, or of what the bias adds, in acc.
+func (k *tile) sumPairs(xs Mem, n Register) {
+	// Sums of activations become pairs of words, each with its sub-minimum.
 	sum, stride := load(xs), GP64()
 	if k.cols > 1 {
 		MOVQ(load(argNB()), stride)
@@ -173,6 +175,13 @@ func (k *tile) finish256(xs, d, m Mem, n Register) {
 				VPADDD(v, k.acc[c], k.acc[c])
 			}
 		}
+	}
+}
+
+// finish256 scales the block's integer sums and adds them to the outputs.
+func (k *tile) finish256(xs, d, m Mem, n Register) {
+	if k.bias != 0 || k.minima {
+		k.sumPairs(xs, n)
 	}
 	var scale, min Op
 	if k.t != nil {

@@ -65,15 +65,17 @@ const rows = 8
 type quantType struct {
 	*class
 	name  string // as package tensor names it
-	hot   bool   // has kernels that work on packed panels
 	bytes int    // bytes per block and row
+	cols  int    // columns of its largest kernel on packed panels
 
 	masks []byte // of all bytes, held by the kernels
 
-	// scales writes the sub-scales of the block at p to s, twice as words in a
-	// vector of 8 dwords each, and its minima to n, two as words in a dword.
-	// What a bias takes away goes to n without its help.
-	scales func(p, s, n Register)
+	// scales decodes the sub-scales of the block at p, and its minima, to bytes:
+	// those of four sub-blocks to a dword. Where a block holds its sub-scales so,
+	// scalesAt is where.
+	scales   func(p Register) (s, n []VecVirtual)
+	scalesAt int
+	signed   bool // sub-scales are signed bytes
 
 	// load gives the next elements in groups of 4, the groups of a sub-block
 	// one after the other. There are loops times len(load) such steps in a
@@ -82,20 +84,10 @@ type quantType struct {
 	loops, start, stride  int
 	highStart, highStride int
 	load                  []loader
-
-	// packed is what kernels on packed panels of a type with blocks of 256 do
-	// instead of scales.
-	packed packedScales
 }
 
-// packedScales are sub-scales as bytes, those of four sub-blocks to a dword.
-type packedScales struct {
-	// prepare writes vectors of sub-scales and then of minima to scratch. Where
-	// it is nil, sub-scales are taken from the block itself, start bytes into it.
-	prepare func(p, scratch Register)
-	start   int
-	signed  bool // they are signed bytes
-}
+// hotCols is the most columns of a type that is common in decoding.
+const hotCols = 4
 
 // put takes group g of a step, one register per plane.
 type put func(g int, planes ...VecVirtual)
@@ -117,23 +109,23 @@ func typeNamed(name string) *quantType {
 }
 
 func typeQ4_0() *quantType {
-	return &quantType{class: class4, name: "Q4_0", hot: true, masks: []byte{0x0f}, bytes: 18, loops: 1,
+	return &quantType{class: class4, name: "Q4_0", cols: hotCols, masks: []byte{0x0f}, bytes: 18, loops: 1,
 		load: []loader{func(p, _, _ Register, put put) { nibblePairs(p, 2*rows, put) }},
 	}
 }
 
 func typeQ4_1() *quantType {
-	return &quantType{class: class4m, name: "Q4_1", masks: []byte{0x0f}, bytes: 20, loops: 1,
+	return &quantType{class: class4m, name: "Q4_1", cols: 1, masks: []byte{0x0f}, bytes: 20, loops: 1,
 		load: []loader{func(p, _, _ Register, put put) { nibblePairs(p, 4*rows, put) }},
 	}
 }
 
 func typeQ5_0() *quantType {
-	return &quantType{class: class5, name: "Q5_0", masks: []byte{0x0f, 0x10}, bytes: 22, loops: 1, load: []loader{fiveBits(2 * rows)}}
+	return &quantType{class: class5, name: "Q5_0", cols: 1, masks: []byte{0x0f, 0x10}, bytes: 22, loops: 1, load: []loader{fiveBits(2 * rows)}}
 }
 
 func typeQ5_1() *quantType {
-	return &quantType{class: class5m, name: "Q5_1", masks: []byte{0x0f, 0x10}, bytes: 24, loops: 1, load: []loader{fiveBits(4 * rows)}}
+	return &quantType{class: class5m, name: "Q5_1", cols: 1, masks: []byte{0x0f, 0x10}, bytes: 24, loops: 1, load: []loader{fiveBits(4 * rows)}}
 }
 
 // fiveBits is for 32 fifth bits per row at high, then nibbles.
@@ -155,7 +147,7 @@ func fiveBits(high int) loader {
 }
 
 func typeQ8_0() *quantType {
-	return &quantType{class: class8, name: "Q8_0", hot: true, bytes: 34, loops: 1,
+	return &quantType{class: class8, name: "Q8_0", cols: hotCols, bytes: 34, loops: 1,
 		load: []loader{func(p, _, _ Register, put put) {
 			for g := range 8 {
 				v := YMM()
@@ -173,31 +165,44 @@ func putSigned(put put, g int, value VecVirtual) {
 }
 
 func typeIQ4NL() *quantType {
-	return &quantType{class: class8, name: "IQ4_NL", masks: []byte{0x0f}, bytes: 18, loops: 1,
+	return &quantType{class: class8, name: "IQ4_NL", cols: 1, masks: []byte{0x0f}, bytes: 18, loops: 1,
 		load: []loader{func(p, _, _ Register, put put) { iq4(p, 2*rows, put) }},
 	}
 }
 
 func typeIQ4XS() *quantType {
-	return &quantType{class: classK8, name: "IQ4_XS", masks: []byte{0x0f}, bytes: 136, loops: 8, start: 8 * rows, stride: 16 * rows,
-		scales: func(p, s, _ Register) {
-			l, h := YMM(), YMM()
-			VMOVDQU(at(p, 4*rows), l)
-			VPMOVZXWD(at(p, 2*rows), h)
-			for j := range 8 {
-				v, b := YMM(), shifted(h, 4-2*j)
-				VPAND(dwordsOf(0x30), b, b)
-				VPSRLD(Imm(uint64(4*j)), l, v)
-				VPAND(dwordsOf(0x0f), v, v)
-				VPOR(b, v, v)
-				VPSLLD(Imm(16), v, b)
-				VPOR(b, v, v)
-				VPSUBW(wordsOf(32), v, v)
-				VMOVDQU(v, at(s, 32*j))
-			}
-		},
-		load: []loader{func(_, q, _ Register, put put) { iq4(q, 0, put) }},
+	t := &quantType{class: classK8, name: "IQ4_XS", cols: 1, masks: []byte{0x0f}, bytes: 136, loops: 2, start: 8 * rows, stride: 64 * rows,
+		scales: scalesIQ4XS, signed: true,
 	}
+	for e := range 4 {
+		t.load = append(t.load, func(_, q, _ Register, put put) { iq4(q, 16*rows*e, put) })
+	}
+	return t
+}
+
+// scalesIQ4XS expands eight 6-bit scales minus 32: four bits each in a dword, and
+// two bits each in a word.
+func scalesIQ4XS(p Register) (s, n []VecVirtual) {
+	l, h := YMM(), YMM()
+	VMOVDQU(at(p, 4*rows), l)
+	VPMOVZXWD(at(p, 2*rows), h)
+	for i := range 2 {
+		low, high, b := YMM(), YMM(), YMM()
+		VPSHUFB(nibbleBytes(i), l, low)
+		VPSRLD(Imm(4), low, high)
+		VPAND(oddBytes(0, 0x0f), low, low)
+		VPAND(oddBytes(1, 0x0f), high, high)
+		VPOR(high, low, low)
+		VPSHUFB(repeatByte(i), h, b)
+		for j := range 4 {
+			v := shifted(b, 4-2*j)
+			VPAND(oneByte(j, 0x30), v, v)
+			VPOR(v, low, low)
+		}
+		VPSUBB(bytesOf(32), low, low)
+		s = append(s, low)
+	}
+	return s, nil
 }
 
 // iq4 looks up 32 values of IQ4_NL or IQ4_XS by nibbles.
@@ -211,17 +216,13 @@ func iq4(base Register, disp int, put put) {
 }
 
 func typeQ2K() *quantType {
-	t := &quantType{class: classK2m, name: "Q2_K", masks: []byte{0x03}, bytes: 84, loops: 2, start: 20 * rows, stride: 32 * rows,
-		scales: func(p, s, n Register) {
+	t := &quantType{class: classK2m, name: "Q2_K", cols: 1, masks: []byte{0x03}, bytes: 84, loops: 2, start: 20 * rows, stride: 32 * rows,
+		scales: func(p Register) (s, n []VecVirtual) {
 			for i := range 4 {
-				v, hi := YMM(), YMM()
-				VMOVDQU(at(p, (4+4*i)*rows), v)
-				VPSRLD(Imm(4), v, hi)
-				VPAND(bytesOf(0x0f), v, v)
-				VPAND(bytesOf(0x0f), hi, hi)
-				scaleBytes(v, s, 4*i)
-				minBytes(hi, n, 4*i)
+				s = append(s, bits(p, (4+4*i)*rows, 0, 0x0f))
+				n = append(n, bits(p, (4+4*i)*rows, -4, 0x0f))
 			}
+			return s, n
 		},
 	}
 	for e := range 4 {
@@ -235,7 +236,7 @@ func typeQ2K() *quantType {
 }
 
 func typeQ3K() *quantType {
-	t := &quantType{class: classK3, name: "Q3_K", masks: []byte{0x03, 0x04}, bytes: 110, loops: 1, start: 46 * rows, scales: scalesQ3K}
+	t := &quantType{class: classK3, name: "Q3_K", cols: 1, masks: []byte{0x03, 0x04}, bytes: 110, loops: 1, start: 46 * rows, scales: scalesQ3K, signed: true}
 	for e := range 8 {
 		t.load = append(t.load, func(p, q, _ Register, put put) {
 			for g := range 8 {
@@ -249,39 +250,24 @@ func typeQ3K() *quantType {
 }
 
 // scalesQ3K expands sixteen 6-bit scales minus 32 from 12 bytes.
-func scalesQ3K(p, s, _ Register) {
-	high := YMM()
-	VMOVDQU(at(p, 10*rows), high)
+func scalesQ3K(p Register) (s, n []VecVirtual) {
 	for i := range 4 {
-		v, b := bits(p, (2+4*(i%2))*rows, -(i/2*4), 0x0f), shifted(high, 4-2*i)
-		VPAND(bytesOf(0x30), b, b)
-		VPOR(b, v, v)
-		for j := range 4 {
-			w := YMM()
-			VPSHUFB(wordTwice(j), v, w)
-			VPSUBW(wordsOf(32), w, w)
-			VMOVDQU(w, at(s, 32*(4*i+j)))
-		}
+		v := bits(p, (2+4*(i%2))*rows, -(i / 2 * 4), 0x0f)
+		VPOR(bits(p, 10*rows, 4-2*i, 0x30), v, v)
+		VPSUBB(bytesOf(32), v, v)
+		s = append(s, v)
 	}
+	return s, nil
 }
 
-// scaleBytesK4 decodes the eight 6-bit scales and minima of Q4_K and Q5_K:
-// bytes of scales 0 to 3 and 4 to 7, and of minima.
-func scaleBytesK4(p Register) (v [4]VecVirtual) {
-	for i, field := range []int{4 * rows, 8 * rows} {
-		v[2*i] = bits(p, field, 0, 0x3f)
-		v[2*i+1] = bits(p, 12*rows, -4*i, 0x0f)
-		VPOR(bits(p, field, -2, 0x30), v[2*i+1], v[2*i+1])
+// scalesK4 expands the eight 6-bit scales and minima of Q4_K and Q5_K.
+func scalesK4(p Register) (s, n []VecVirtual) {
+	field := func(at, rest int) []VecVirtual {
+		v := bits(p, 12*rows, rest, 0x0f)
+		VPOR(bits(p, at, -2, 0x30), v, v)
+		return []VecVirtual{bits(p, at, 0, 0x3f), v}
 	}
-	return v
-}
-
-func scalesK4(p, s, n Register) {
-	v := scaleBytesK4(p)
-	for i := range 2 {
-		scaleBytes(v[i], s, 4*i)
-		minBytes(v[2+i], n, 4*i)
-	}
+	return field(4*rows, 0), field(8*rows, -4)
 }
 
 func typeQ4K() *quantType {
@@ -292,19 +278,14 @@ func typeQ4K() *quantType {
 			}
 		}
 	}
-	return &quantType{class: classK4m, name: "Q4_K", hot: true, masks: []byte{0x0f}, bytes: 144, loops: 2, start: 16 * rows, stride: 64 * rows,
+	return &quantType{class: classK4m, name: "Q4_K", cols: hotCols, masks: []byte{0x0f}, bytes: 144, loops: 2, start: 16 * rows, stride: 64 * rows,
 		scales: scalesK4,
 		load:   []loader{half(0, 0), half(0, -4), half(32*rows, 0), half(32*rows, -4)},
-		packed: packedScales{prepare: func(p, scratch Register) {
-			for i, v := range scaleBytesK4(p) {
-				VMOVDQU(v, at(scratch, 32*i))
-			}
-		}},
 	}
 }
 
 func typeQ5K() *quantType {
-	t := &quantType{class: classK5m, name: "Q5_K", masks: []byte{0x0f, 0x10}, bytes: 176, loops: 1, start: 48 * rows, scales: scalesK4}
+	t := &quantType{class: classK5m, name: "Q5_K", cols: 1, masks: []byte{0x0f, 0x10}, bytes: 176, loops: 1, start: 48 * rows, scales: scalesK4}
 	for e := range 8 {
 		t.load = append(t.load, func(p, q, _ Register, put put) {
 			for g := range 8 {
@@ -318,21 +299,17 @@ func typeQ5K() *quantType {
 }
 
 func typeQ6K() *quantType {
-	t := &quantType{class: classK6, name: "Q6_K", hot: true, masks: []byte{0x0f, 0x30}, bytes: 210, loops: 2, start: 82 * rows, stride: 64 * rows,
+	t := &quantType{class: classK6, name: "Q6_K", cols: hotCols, masks: []byte{0x0f, 0x30}, bytes: 210, loops: 2, start: 82 * rows, stride: 64 * rows,
 		highStart: 18 * rows, highStride: 32 * rows,
-		packed: packedScales{start: 2 * rows, signed: true},
-		scales: func(p, s, _ Register) {
+		scales: func(p Register) (s, n []VecVirtual) {
 			for i := range 4 {
 				v := YMM()
 				VMOVDQU(at(p, (2+4*i)*rows), v)
-				for j := range 4 {
-					w := YMM()
-					VPSHUFB(highTwice(j), v, w)
-					VPSRAW(Imm(8), w, w)
-					VMOVDQU(w, at(s, 32*(4*i+j)))
-				}
+				s = append(s, v)
 			}
+			return s, nil
 		},
+		scalesAt: 2 * rows, signed: true,
 	}
 	for e := range 4 {
 		t.load = append(t.load, func(_, q, high Register, put put) {

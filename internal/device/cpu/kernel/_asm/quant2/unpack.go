@@ -88,18 +88,28 @@ func (t *quantType) advance(q, high Register) {
 	}
 }
 
-// subScales expands the sub-scales of the block at p to s, and to n its minima,
-// or what the bias takes away: pairs of sub-scales times the bias.
+// subScales expands the sub-scales of the block at p to s, twice as words of a
+// dword, and to n its minima, two as words of a dword, or what the bias takes
+// away: pairs of sub-scales times the bias.
 func (t *quantType) subScales(p, s, n Register) {
-	t.scales(p, s, n)
-	if t.bias == 0 {
-		return
+	scales, minima := t.scales(p)
+	if t.bias != 0 {
+		minima = scales
 	}
-	for i := range 128 / t.sub {
+	write := func(from VecVirtual, to Mem, expand func(v VecVirtual)) {
 		v := YMM()
-		VMOVDQU(at(s, 64*i), v)
-		VPBLENDW(Imm(0xaa), at(s, 64*i+32), v, v)
-		VPSLLW(Imm(t.bias), v, v)
-		VMOVDQU(v, at(n, 32*i))
+		VMOVDQA(from, v)
+		expand(v)
+		VMOVDQU(v, to)
+	}
+	for i, v := range scales {
+		for j := range 4 {
+			write(v, at(s, 32*(4*i+j)), func(v VecVirtual) { subScale(v, j, t.signed) })
+		}
+	}
+	for i, v := range minima {
+		for j := range 2 {
+			write(v, at(n, 32*(2*i+j)), func(v VecVirtual) { subPair(v, j, t.bias != 0, t.bias) })
+		}
 	}
 }

@@ -56,12 +56,12 @@ func (p *Params) Validate() error {
 		return bad("min-p", p.MinP, "it must be from 0 (off) to 1")
 	case !(p.Typical > 0 && p.Typical <= 1):
 		return bad("typical", p.Typical, "it must be above 0 and at most 1 (off)")
-	case !finite(p.RepeatPenalty) || p.RepeatPenalty <= 0:
-		return bad("repeat penalty", p.RepeatPenalty, "it must be above 0; 1 is off")
-	case !finite(p.PresencePenalty):
-		return bad("presence penalty", p.PresencePenalty, "it must be a finite number")
-	case !finite(p.FrequencyPenalty):
-		return bad("frequency penalty", p.FrequencyPenalty, "it must be a finite number")
+	case !(p.RepeatPenalty >= 1e-3 && p.RepeatPenalty <= 1e3):
+		return bad("repeat penalty", p.RepeatPenalty, "it must be from 0.001 to 1000; 1 is off")
+	case !(abs(p.PresencePenalty) <= 1e3):
+		return bad("presence penalty", p.PresencePenalty, "it must be from -1000 to 1000; 0 is off")
+	case !(abs(p.FrequencyPenalty) <= 1e3):
+		return bad("frequency penalty", p.FrequencyPenalty, "it must be from -1000 to 1000; 0 is off")
 	case p.RepeatLastN < -1:
 		return bad("repeat-last-n", p.RepeatLastN, "it must be -1 (all), 0 (off) or more")
 	case p.LogProbs < -1:
@@ -79,6 +79,8 @@ func (p *Params) Validate() error {
 	}
 	return nil
 }
+
+func abs(f float32) float64 { return math.Abs(float64(f)) }
 
 // Choice is a token and its probability under the model: log softmax of the
 // logits as the model gave them, before any bias, penalty or temperature.
@@ -119,19 +121,32 @@ func NewSampler(p Params, vocab int) (*Sampler, error) {
 		}
 	}
 	pcg := rand.NewPCG(p.Seed, 0x63726961) // the second word only separates our streams from others'
-	return &Sampler{p: p, vocab: vocab, pcg: pcg, rng: rand.New(pcg), counts: map[int32]int{},
-		cand: make([]candidate, 0, vocab), logits: make([]float32, vocab)}, nil
+	s := &Sampler{p: p, vocab: vocab, pcg: pcg, rng: rand.New(pcg),
+		cand: make([]candidate, 0, vocab), logits: make([]float32, vocab)}
+	if n := p.RepeatLastN; s.penalises() { // room for all that can come
+		if n < 0 || n > vocab {
+			s.counts = make(map[int32]int, vocab)
+		} else {
+			s.counts = make(map[int32]int, n+1)
+		}
+		s.recent = make([]int32, 0, 4*min(max(n, 0), 1<<16)+1) // longer windows grow as they fill
+	}
+	return s, nil
 }
 
 // Accept tells the sampler of a token of the sequence (prompt or generated), for
 // the penalties.
 func (s *Sampler) Accept(id int32) {
-	if s.p.RepeatLastN == 0 || !s.penalises() {
+	n := s.p.RepeatLastN
+	if n == 0 || !s.penalises() {
+		return
+	}
+	s.counts[id]++
+	if n < 0 {
 		return
 	}
 	s.recent = append(s.recent, id)
-	s.counts[id]++
-	if n := s.p.RepeatLastN; n > 0 && len(s.recent) > n {
+	if len(s.recent) > n {
 		old := s.recent[len(s.recent)-n-1]
 		if s.counts[old]--; s.counts[old] == 0 {
 			delete(s.counts, old)
@@ -156,7 +171,7 @@ func (s *Sampler) Sample(row []float32) (int32, error) {
 	}
 	best, ok := argmax(logits)
 	if !ok {
-		return 0, fmt.Errorf("generate: the model's logits have no largest value (NaN, or all forbidden); the model file may be damaged: try `cria show --verify`")
+		return 0, fmt.Errorf("generate: the model's logits have no largest value (NaN, infinity, or all forbidden); the model file may be damaged: try `cria show --verify`")
 	}
 	if s.p.Temperature == 0 {
 		return best, nil
@@ -187,7 +202,7 @@ func (s *Sampler) adjust(logits []float32) {
 }
 
 // argmax returns the id of the largest logit, the smallest id among equals; it
-// is not ok where there is none.
+// is not ok where there is none, or it is infinite.
 func argmax(logits []float32) (id int32, ok bool) {
 	best := float32(math.Inf(-1))
 	for i, l := range logits {
@@ -197,7 +212,7 @@ func argmax(logits []float32) (id int32, ok bool) {
 			return 0, false
 		}
 	}
-	return id, ok
+	return id, ok && !math.IsInf(float64(best), 1)
 }
 
 // byProbability orders candidates by falling logit, then by id, so that equal
@@ -209,8 +224,9 @@ func byProbability(a, b candidate) int {
 	return cmp.Compare(a.id, b.id)
 }
 
-// fill collects the candidates: all tokens that top-k leaves, or all that can
-// matter, with their probabilities, sorted by falling probability.
+// fill collects the candidates: of the tokens that top-k leaves those that can
+// matter, with their probabilities, sorted by falling probability where a later
+// step asks for it.
 func (s *Sampler) fill(logits []float32, best float32) {
 	s.cand = s.cand[:0]
 	t := float64(s.p.Temperature)
@@ -224,7 +240,7 @@ func (s *Sampler) fill(logits []float32, best float32) {
 	sum := 0.0
 	for i := range s.cand {
 		c := &s.cand[i]
-		c.p = math.Exp(float64(c.logit-best) / t)
+		c.p = math.Exp((float64(c.logit) - float64(best)) / t)
 		sum += c.p
 	}
 	// What has less than (1-top-p)/n of the probability has, all together, less
@@ -239,13 +255,15 @@ func (s *Sampler) fill(logits []float32, best float32) {
 	}
 	n := 0
 	for _, c := range s.cand {
-		if c.p /= sum; c.p >= cut {
+		if c.p /= sum; c.p >= cut && c.p > 0 {
 			s.cand[n] = c
 			n++
 		}
 	}
 	s.cand = s.cand[:n]
-	slices.SortFunc(s.cand, byProbability)
+	if s.p.Typical < 1 || s.p.TopP < 1 || s.p.MinP > 0 { // drawing needs no order
+		slices.SortFunc(s.cand, byProbability)
+	}
 }
 
 // topK keeps the k largest logits, in a heap whose root is the least of them.

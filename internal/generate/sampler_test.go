@@ -1,8 +1,10 @@
 package generate
 
 import (
+	"encoding/json"
 	"math"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -182,7 +184,7 @@ func TestLogProbs(t *testing.T) {
 
 func TestUndefinedLogitsAreAnError(t *testing.T) {
 	nan, inf := float32(math.NaN()), float32(math.Inf(-1))
-	for _, l := range [][]float32{{1, nan, 2}, {inf, inf}} {
+	for _, l := range [][]float32{{1, nan, 2}, {nan}, {inf, inf}, {1, -inf, 2}} {
 		s, err := NewSampler(off(), len(l))
 		if err != nil {
 			t.Fatal(err)
@@ -226,6 +228,115 @@ func TestValidateNamesTheField(t *testing.T) {
 		set(&p)
 		if err := p.Validate(); err == nil || !strings.Contains(err.Error(), field) {
 			t.Errorf("%s: error %v", field, err)
+		}
+	}
+}
+
+// TestAgainstHuggingFace compares the distributions that are drawn from with
+// those of transformers' processors; testdata/sampling.py made them.
+func TestAgainstHuggingFace(t *testing.T) {
+	b, err := os.ReadFile("testdata/sampling.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []struct {
+		Logits []float32
+		Past   []int32
+		Params map[string]float32
+		P      []float64
+	}
+	if err := json.Unmarshal(b, &cases); err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range cases {
+		p := off()
+		p.RepeatLastN = -1
+		for name, v := range c.Params {
+			switch name {
+			case "repeat":
+				p.RepeatPenalty = v
+			case "temperature":
+				p.Temperature = v
+			case "top_k":
+				p.TopK = int(v)
+			case "typical":
+				p.Typical = v
+			case "top_p":
+				p.TopP = v
+			case "min_p":
+				p.MinP = v
+			default:
+				t.Fatalf("case %d: parameter %s", i, name)
+			}
+		}
+		s, err := NewSampler(p, len(c.Logits))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range c.Past {
+			s.Accept(id)
+		}
+		if _, err := s.Sample(c.Logits); err != nil {
+			t.Fatal(err)
+		}
+		got, total := make([]float64, len(c.Logits)), 0.0
+		for _, cd := range s.cand { // what the last draw chose from
+			total += cd.p
+		}
+		for _, cd := range s.cand {
+			got[cd.id] = cd.p / total
+		}
+		for id, want := range c.P {
+			if math.Abs(got[id]-want) > 2e-6 {
+				t.Errorf("case %d %v: token %d has probability %.6f, want %.6f", i, c.Params, id, got[id], want)
+			}
+		}
+	}
+}
+
+// A forbidden token has no probability and may not be drawn where rounding
+// leaves a rest.
+func TestForbiddenIsNoCandidate(t *testing.T) {
+	p := off()
+	p.LogitBias = map[int32]float32{2: float32(math.Inf(-1))}
+	s, err := NewSampler(p, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Sample([]float32{1, 2, 3}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range s.cand {
+		if c.id == 2 {
+			t.Error("the forbidden token is a candidate")
+		}
+	}
+}
+
+func TestNothingAllocatedPerToken(t *testing.T) {
+	for _, lastN := range []int{8, -1} {
+		p := DefaultParams()
+		p.RepeatPenalty, p.RepeatLastN, p.LogProbs, p.Typical = 1.1, lastN, 5, 0.9
+		p.LogitBias = map[int32]float32{3: 1}
+		s, err := NewSampler(p, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		logits := make([]float32, 1000)
+		for i := range logits {
+			logits[i] = float32(i*7919%1000) / 200
+		}
+		s.LogProbs(logits, 0) // makes the list of alternatives once
+		next := int32(0)
+		if n := testing.AllocsPerRun(2000, func() {
+			if _, err := s.Sample(logits); err != nil {
+				t.Fatal(err)
+			}
+			s.LogProbs(logits, 1)
+			s.Accept(next % 1000)
+			next++
+		}); n != 0 {
+			t.Errorf("window %d: %v allocations per token", lastN, n)
 		}
 	}
 }

@@ -32,7 +32,7 @@ func (d *Device[T]) NewKV(cfg device.KVConfig) (device.KV, error) {
 }
 
 func (kv *kvCache[T]) Config() device.KVConfig { return kv.cfg }
-func (kv *kvCache[T]) Bytes() int              { return 16 * len(kv.k) }
+func (kv *kvCache[T]) Bytes() int              { return 2 * size[T](len(kv.k)) }
 func (kv *kvCache[T]) Close() error            { return nil }
 
 // at returns the offset of one position's row.
@@ -56,8 +56,14 @@ func (d *Device[T]) StoreKV(cache device.KV, layer int, k, v device.Tensor, span
 
 // round writes src as the cache type keeps it.
 func round[T Float](dst, src []T, dt tensor.DType) {
-	if dt == tensor.F32 {
+	switch dt {
+	case tensor.F32:
 		copy(dst, src)
+		return
+	case tensor.F16:
+		for i, v := range src {
+			dst[i] = T(quant.F16ToF32(quant.F32ToF16(float32(v))))
+		}
 		return
 	}
 	in := make([]float32, len(src))
@@ -66,7 +72,8 @@ func round[T Float](dst, src []T, dt tensor.DType) {
 	}
 	enc := make([]byte, dt.RowBytes(len(in)))
 	if err := quant.Quantize(dt, enc, in, len(in), nil); err != nil {
-		// NaN cannot be rounded; it stays what it is, and the logits show it.
+		// What is no finite number cannot be rounded; it stays what it is, and
+		// the logits show it.
 		copy(dst, src)
 		return
 	}

@@ -7,6 +7,7 @@ package ref
 import (
 	"fmt"
 	"math"
+	"unsafe"
 
 	"github.com/cria-llm/cria/internal/device"
 	"github.com/cria-llm/cria/internal/quant"
@@ -31,7 +32,10 @@ var (
 
 type memory[T Float] struct{ v []T }
 
-func (m *memory[T]) Bytes() int { return len(m.v) * 8 }
+func (m *memory[T]) Bytes() int { return size[T](len(m.v)) }
+
+// size is the number of bytes of n elements.
+func size[T Float](n int) int { return n * int(unsafe.Sizeof(T(0))) }
 
 type weight[T Float] struct {
 	dt         tensor.DType

@@ -3,7 +3,8 @@
 //
 // The codecs are plain Go and the same on every architecture: every product
 // that is added to something is rounded by an explicit conversion, so that no
-// compiler fuses it. They are safe for concurrent use and allocate nothing.
+// compiler fuses it (also where the product has a name: compilers look across
+// statements). They are safe for concurrent use and allocate nothing.
 package quant
 
 import (
@@ -121,7 +122,7 @@ func decodeQ2K(y []float32, b []byte) {
 	scales, qs := b[:16], b[16:80]
 	d, dmin := half(b, 80), half(b, 82)
 	for j, sc := range scales {
-		dl, ml := d*float32(sc&15), dmin*float32(sc>>4)
+		dl, ml := d*float32(sc&15), float32(dmin*float32(sc>>4))
 		// 128 elements share 32 bytes, four bit pairs deep.
 		shift := j % 8 / 2 * 2
 		q := qs[j/8*32+j%2*16:][:16]
@@ -174,7 +175,7 @@ func decodeQ4K(y []float32, b []byte) {
 	d, dmin := half(b, 0), half(b, 2)
 	for j := range 8 {
 		sc, m := ScaleMinK4(j, b[4:16])
-		d1, m1 := d*float32(sc), dmin*float32(m)
+		d1, m1 := d*float32(sc), float32(dmin*float32(m))
 		for l, q := range b[16+j/2*32 : 16+j/2*32+32] {
 			y[j*32+l] = float32(d1*float32(q>>(j%2*4)&15)) - m1
 		}
@@ -187,7 +188,7 @@ func decodeQ5K(y []float32, b []byte) {
 	high := b[16:48]
 	for j := range 8 {
 		sc, m := ScaleMinK4(j, b[4:16])
-		d1, m1 := d*float32(sc), dmin*float32(m)
+		d1, m1 := d*float32(sc), float32(dmin*float32(m))
 		for l, q := range b[48+j/2*32 : 48+j/2*32+32] {
 			v := q>>(j%2*4)&15 | high[l]>>j&1<<4
 			y[j*32+l] = float32(d1*float32(v)) - m1

@@ -74,7 +74,7 @@ func iq4Sums(x, w []float32, inv float32) (xv, vv float32) {
 	w = w[:len(x)]
 	for i, f := range x {
 		v := float32(iq4Values[nearestIQ4(inv*f)])
-		wv := w[i] * v
+		wv := float32(w[i] * v)
 		xv += float32(wv * f)
 		vv += float32(wv * v)
 	}
@@ -90,7 +90,7 @@ func packIQ4(b []byte, x []float32, inv float32) {
 
 // encodeIQ4NL: see decodeIQ4NL.
 func encodeIQ4NL(b []byte, x, imp []float32, _ float32) {
-	d := fitIQ4(x, imp, sumSquares(x)*(2./32))
+	d := fitIQ4(x, imp, float32(sumSquares(x)*(2./32)))
 	putHalf(b, 0, d)
 	packIQ4(b[2:18], x, inverse(d))
 }

@@ -92,7 +92,7 @@ func encodeQ2K(b []byte, x, imp []float32, _ float32) {
 	d, dmin := half(b, 80), half(b, 82)
 	for j := range 16 {
 		b[j] = sc[j] | mn[j]<<4
-		requantize(q[j*16:j*16+16], x[j*16:j*16+16], d*float32(sc[j]), dmin*float32(mn[j]), 0, 3)
+		requantize(q[j*16:j*16+16], x[j*16:j*16+16], d*float32(sc[j]), float32(dmin*float32(mn[j])), 0, 3)
 	}
 	packPairs(b[16:80], &q)
 }
@@ -206,7 +206,7 @@ func encodeAffine32(b []byte, x, imp []float32, n int32, search affineSearch) (q
 	d, dmin := half(b, 0), half(b, 2)
 	packScaleMinK4(b[4:16], &sc, &mn)
 	for j := range 8 {
-		requantize(q[j*32:j*32+32], x[j*32:j*32+32], d*float32(sc[j]), dmin*float32(mn[j]), 0, n)
+		requantize(q[j*32:j*32+32], x[j*32:j*32+32], d*float32(sc[j]), float32(dmin*float32(mn[j])), 0, n)
 	}
 	return q
 }
@@ -285,7 +285,7 @@ func encodeQ6K(b []byte, x, imp []float32, _ float32) {
 // encodeIQ4XS: see decodeIQ4XS.
 func encodeIQ4XS(b []byte, x, imp []float32, _ float32) {
 	var scales [8]float32
-	ms := sumSquares(x) * (2. / 256)
+	ms := float32(sumSquares(x) * (2. / 256))
 	for j := range 8 {
 		scales[j] = fitIQ4(x[j*32:j*32+32], sliceOf(imp, j*32), ms)
 	}

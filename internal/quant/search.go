@@ -12,16 +12,17 @@ import "math"
 const tiny = 1e-15
 
 // nearest rounds to the nearest integer, ties to even, for magnitudes below
-// 2^22: there the sum's last mantissa bit is worth 1.
+// 2^22: there the sum's last mantissa bit is worth 1. The conversion is no
+// waste: f is often an inlined product.
 func nearest(f float32) int32 {
-	return int32(math.Float32bits(f+magic)&0x7fffff) - 0x400000
+	return int32(math.Float32bits(float32(f)+magic)&0x7fffff) - 0x400000
 }
 
 // round32 returns f rounded as by nearest and clamped to [lo, hi], as a float32.
 // lo and hi are given as bits of magic+limit: near magic, floats of one exponent
 // are ordered as their bits, and integers are clamped without a branch.
 func round32(f float32, lo, hi int32) float32 {
-	i := int32(math.Float32bits(f + magic))
+	i := int32(math.Float32bits(float32(f) + magic))
 	return math.Float32frombits(uint32(max(lo, min(hi, i)))) - magic
 }
 
@@ -214,7 +215,7 @@ func (c *affineCodes) sums(inv, low float32) (sl, sll, sxl float32) {
 	for i, v := range c.x {
 		l := round32(inv*(v-low), magicBits, n)
 		codes[i] = l
-		wl := w[i] * l
+		wl := float32(w[i] * l)
 		sl += wl
 		sll += float32(wl * l)
 		sxl += float32(wl * v)

@@ -134,7 +134,7 @@ func (d *Device) End() error {
 	err := d.pool.End()
 	if fault, ok := errors.AsType[*par.Fault](err); ok {
 		if named := mmap.FaultAt(fault.Address); named != nil {
-			return fmt.Errorf("cpu: %w (was the file cut or replaced while in use, or is the disk failing?)", named)
+			return fmt.Errorf("cpu: %w", named)
 		}
 	}
 	return err

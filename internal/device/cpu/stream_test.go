@@ -128,3 +128,38 @@ func TestTruncatedFileIsAnError(t *testing.T) {
 		}
 	}
 }
+
+// The same while a vector is loaded: it is widened on the way.
+func TestTruncatedVectorIsAnError(t *testing.T) {
+	src, path := fileWeight(t, tensor.F16, 1, 4096)
+	if err := os.Truncate(path, 0); err != nil {
+		t.Skip("a mapped file cannot be cut on this system:", err)
+	}
+	d, err := cpu.New(cpu.Options{Workers: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if _, err := d.Load(src); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("%v; an error that names %s was expected", err, path)
+	}
+}
+
+// short is a mapping that ends before its shape does.
+type short struct{ *view.Tensor }
+
+func (s short) Mapped() []byte { return s.Tensor.Mapped()[1:] }
+
+func TestShortMappingIsAnError(t *testing.T) {
+	d, err := cpu.New(cpu.Options{Workers: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	for _, dt := range []tensor.DType{tensor.F32, tensor.Q4_0} {
+		src, _ := fileWeight(t, dt, 16, 256)
+		if _, err := d.Load(short{src}); err == nil {
+			t.Errorf("%s: a mapping that is a byte too short was taken", dt)
+		}
+	}
+}

@@ -70,7 +70,15 @@ func (d *Device) widen(w *weight, b []byte) (device.Weight, error) {
 	if err != nil {
 		return nil, err
 	}
-	quant.Dequantize(w.dt, mem.Float32s(), b)
+	// As a task: b may be a mapped file that was cut.
+	t := &loadTask{w: w, step: 1, do: func(int, int) error {
+		quant.Dequantize(w.dt, mem.Float32s(), b)
+		return nil
+	}}
+	if err := t.run(d); err != nil {
+		d.freeArena(mem)
+		return nil, err
+	}
 	if w.mem != nil {
 		d.freeArena(w.mem)
 	}
@@ -95,10 +103,11 @@ func (d *Device) rowsInMemory(w *weight) ([]byte, error) {
 	if w.dt.IsFloat() {
 		align = uintptr(w.dt.BlockBytes())
 	}
-	if b := w.src.Mapped(); b != nil && uintptr(unsafe.Pointer(unsafe.SliceData(b)))%align == 0 {
-		if len(b) != size {
-			return nil, fmt.Errorf("cpu: %s: %d bytes mapped, its shape (%d, %d) needs %d", w.src.Name(), len(b), w.rows, w.cols, size)
-		}
+	b, err := w.mapped()
+	if err != nil {
+		return nil, err
+	}
+	if b != nil && uintptr(unsafe.Pointer(unsafe.SliceData(b)))%align == 0 {
 		return b, nil
 	}
 	mem, err := d.newArena(size)
@@ -111,6 +120,15 @@ func (d *Device) rowsInMemory(w *weight) ([]byte, error) {
 		return nil, err
 	}
 	return mem.Bytes(), nil
+}
+
+// mapped returns the matrix where it is mapped, or nil where it is not.
+func (w *weight) mapped() ([]byte, error) {
+	b := w.src.Mapped()
+	if size := w.rows * w.dt.RowBytes(w.cols); b != nil && len(b) != size {
+		return nil, fmt.Errorf("cpu: %s: %d bytes mapped, its shape (%d, %d) needs %d", w.src.Name(), len(b), w.rows, w.cols, size)
+	}
+	return b, nil
 }
 
 // readAll assembles all rows into dst, a piece at a time on every worker.
@@ -145,7 +163,10 @@ func (d *Device) pack(w *weight) (device.Weight, error) {
 			s.column = make([]float32, pr*MaxRows)
 		}
 	}
-	mapped := w.src.Mapped()
+	mapped, err := w.mapped()
+	if err != nil {
+		return nil, err
+	}
 	if d.stream && mapped != nil {
 		for i := range d.scratch {
 			if s := &d.scratch[i]; len(s.packed) < pr*rb {

@@ -61,8 +61,13 @@ func packer(dt tensor.DType, panelRows int) func(dst, src []byte, nrows, k int) 
 			if n < panelRows {
 				clear(panel)
 			}
-			for r := range n {
-				l.packRow(panel, src[(row+r)*rowBytes:(row+r+1)*rowBytes], r, panelRows, dt.BlockBytes())
+			file := src[row*rowBytes : (row+n)*rowBytes]
+			r := 0
+			for ; r+2 <= n; r += 2 {
+				l.packTwo(panel, file[r*rowBytes:(r+1)*rowBytes], file[(r+1)*rowBytes:(r+2)*rowBytes], r, panelRows, dt.BlockBytes())
+			}
+			if r < n {
+				l.packRow(panel, file[r*rowBytes:], r, panelRows, dt.BlockBytes())
 			}
 		}
 	}
@@ -82,6 +87,35 @@ func (l *blockLayout) packRow(panel, row []byte, r, panelRows, blockBytes int) {
 			for ; len(s) >= 4; s = s[4:] {
 				binary.LittleEndian.PutUint32(p, binary.LittleEndian.Uint32(s))
 				p = p[min(4*panelRows, len(p)):]
+			}
+		}
+	}
+}
+
+// packTwo writes rows r and r+1 of a panel: a group of each is one word of 8
+// bytes, and two such words are loaded at once.
+func (l *blockLayout) packTwo(panel, a, b []byte, r, panelRows, blockBytes int) {
+	const low = 1<<32 - 1
+	for ; len(a) >= blockBytes && len(b) >= blockBytes; a, b, panel = a[blockBytes:], b[blockBytes:], panel[panelRows*blockBytes:] {
+		to := 2 * r
+		for _, at := range l.halves {
+			binary.LittleEndian.PutUint16(panel[to:], binary.LittleEndian.Uint16(a[at:]))
+			binary.LittleEndian.PutUint16(panel[to+2:], binary.LittleEndian.Uint16(b[at:]))
+			to += 2 * panelRows
+		}
+		to += 2 * r
+		for _, run := range l.runs {
+			x, y := a[run.at:run.at+4*run.n], b[run.at:run.at+4*run.n]
+			for ; len(x) >= 8 && len(y) >= 8; x, y = x[8:], y[8:] {
+				v, w := binary.LittleEndian.Uint64(x), binary.LittleEndian.Uint64(y)
+				binary.LittleEndian.PutUint64(panel[to:], v&low|w<<32)
+				binary.LittleEndian.PutUint64(panel[to+4*panelRows:], v>>32|w&^low)
+				to += 8 * panelRows
+			}
+			if len(x) > 0 {
+				v, w := binary.LittleEndian.Uint32(x), binary.LittleEndian.Uint32(y)
+				binary.LittleEndian.PutUint64(panel[to:], uint64(v)|uint64(w)<<32)
+				to += 4 * panelRows
 			}
 		}
 	}

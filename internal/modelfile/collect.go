@@ -89,10 +89,18 @@ func (c *collector) collect(shards ...[]*view.Tensor) error {
 const maxListed = 5
 
 func list(names []string) string {
-	if len(names) > maxListed {
-		return strings.Join(names[:maxListed], ", ") + " and more"
+	var b strings.Builder
+	for i, name := range names {
+		switch {
+		case i == maxListed:
+			b.WriteString(" and more")
+			return b.String()
+		case i > 0:
+			b.WriteString(", ")
+		}
+		b.WriteString(plain(name))
 	}
-	return strings.Join(names, ", ")
+	return b.String()
 }
 
 // source checks one tensor in all shards and brings it to our convention.

@@ -90,13 +90,13 @@ func openGGUF(m *Model, opt OpenOptions) error {
 	if m.Name, _, err = f.GetString(keyName); err != nil {
 		return err
 	}
-	m.Name = cmp.Or(m.Name, baseName(m.Path))
+	m.Name = cmp.Or(firstLine(m.Name), baseName(m.Path))
 	for _, key := range []string{keyLicenseName, keyLicense} {
 		license, _, err := f.GetString(key)
 		if err != nil {
 			return err
 		}
-		m.License = cmp.Or(m.License, license)
+		m.License = cmp.Or(m.License, firstLine(license))
 	}
 	if err := m.ggufVocab(f, opt); err != nil {
 		return err

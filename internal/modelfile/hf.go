@@ -1,7 +1,6 @@
 package modelfile
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/cria-llm/cria/internal/chat"
 	"github.com/cria-llm/cria/internal/format/ferr"
@@ -91,7 +91,7 @@ func (m *Model) readTemplate(dir string) error {
 	var others []string
 	for _, t := range many {
 		if t.Name != "default" {
-			others = append(others, ferr.Quote(t.Name))
+			others = append(others, t.Name)
 			continue
 		}
 		if err := m.setTemplate(t.Template, path, "chat_template", path+": chat_template (default)"); err != nil {
@@ -156,11 +156,23 @@ func readLicense(dir string) string {
 	}
 	for _, name := range []string{"LICENSE.txt", "LICENSE", "LICENSE.md"} {
 		if text, err := readFile(filepath.Join(dir, name), maxJSON); err == nil {
-			line, _, _ := bytes.Cut(bytes.TrimSpace(text), []byte("\n"))
-			return strings.TrimSpace(string(line[:min(len(line), 200)]))
+			return firstLine(string(text))
 		}
 	}
 	return ""
+}
+
+// firstLine returns a text's first line, cut and without what a terminal would
+// obey: names and licences are printed.
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	line = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, line[:min(len(line), 200)])
+	return strings.TrimSpace(line)
 }
 
 // cardLicense reads "license:" out of the YAML between the first two lines of
@@ -181,10 +193,10 @@ func cardLicense(card []byte) string {
 			fields[key] = strings.Trim(strings.TrimSpace(value), `"'`)
 		}
 	}
-	if name := fields["license_name"]; name != "" && (fields["license"] == "other" || fields["license"] == "") {
+	if name := firstLine(fields["license_name"]); name != "" && (fields["license"] == "other" || fields["license"] == "") {
 		return name
 	}
-	return fields["license"]
+	return firstLine(fields["license"])
 }
 
 // snapshotName is a commit, which names the directory of a model in the cache of

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io/fs"
 	"math"
+	"strings"
+	"unicode"
 
 	"github.com/cria-llm/cria/internal/format/ferr"
 )
@@ -53,11 +55,21 @@ func (o *jsonObject) has(key string) bool {
 }
 
 func (o *jsonObject) malformed(key, problem string, args ...any) *ferr.Error {
-	return ferr.New(ferr.Malformed, o.file, o.prefix+key, o.show(key), problem, args...)
+	return ferr.New(ferr.Malformed, o.file, o.prefix+plain(key), o.show(key), problem, args...)
 }
 
 func (o *jsonObject) unsupported(key, problem string, args ...any) *ferr.Error {
-	return ferr.New(ferr.Unsupported, o.file, o.prefix+key, o.show(key), problem, args...)
+	return ferr.New(ferr.Unsupported, o.file, o.prefix+plain(key), o.show(key), problem, args...)
+}
+
+// plain returns a name out of a file as it is if it can be printed, else quoted
+// and cut.
+func plain(name string) string {
+	const longest = 200
+	if len(name) > longest || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return ferr.Quote(name)
+	}
+	return name
 }
 
 // literal prints as it stands in the file; an Error cuts it.

@@ -243,6 +243,23 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestControlCharacters: what is printed of a file does not steer the terminal.
+func TestControlCharacters(t *testing.T) {
+	g := readGGUF(t, soundGGUF(t))
+	g.kvs["general.name"] = "\x1b[31mred\x07"
+	g.kvs["general.license"] = "some\u202e licence\nand its text"
+	path := filepath.Join(t.TempDir(), "m.gguf")
+	g.write(t, path)
+	if m := openModel(t, path, modelfile.OpenOptions{}); m.Name != "[31mred" || m.License != "some licence" {
+		t.Errorf("%q, %q", m.Name, m.License)
+	}
+	files := hfFiles(t, filepath.Join("testdata", "hf", "meta", "gqa-f16", "1"))
+	files["params.json"] = withKeys(t, files["params.json"], keys{strings.Repeat("\x1b", 1<<20): 1})
+	if _, err := modelfile.Open(writeAll(t, files), modelfile.OpenOptions{}); err == nil || len(err.Error()) > 1000 || strings.Contains(err.Error(), "\x1b") {
+		t.Errorf("%.200v", err)
+	}
+}
+
 // TestOpenTokenizer reads tokenizers of everything that has one.
 func TestOpenTokenizer(t *testing.T) {
 	hf := filepath.Join("testdata", "hf", "mha-bf16")

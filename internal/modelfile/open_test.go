@@ -218,8 +218,12 @@ func TestLicense(t *testing.T) {
 		m := openModel(t, writeAll(t, files), modelfile.OpenOptions{})
 		out := filepath.Join(t.TempDir(), "m.gguf")
 		convert(t, m, out, modelfile.ConvertOptions{})
-		if got := openModel(t, out, modelfile.OpenOptions{}).License; m.License != want || got != want {
-			t.Errorf("%q, then %q, want %q", m.License, got, want)
+		g := openModel(t, out, modelfile.OpenOptions{})
+		hf := filepath.Join(t.TempDir(), "hf")
+		convert(t, g, hf, modelfile.ConvertOptions{})
+		h := openModel(t, hf, modelfile.OpenOptions{})
+		if m.License != want || g.License != want || h.License != want {
+			t.Errorf("%q, %q in GGUF, then %q, want %q", m.License, g.License, h.License, want)
 		}
 	}
 }

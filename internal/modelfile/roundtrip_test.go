@@ -232,7 +232,8 @@ func TestRefusals(t *testing.T) {
 	if err != nil || len(entries) != 3 { // q.gguf, its Modelfile, full
 		t.Fatalf("%v, %v", entries, err)
 	}
-	for _, name := range []string{"added_tokens.json", "model.safetensors.index.json", "mine.txt"} {
+	m.License = "mit"
+	for _, name := range []string{"added_tokens.json", "model.safetensors.index.json", "mine.txt", "README.md"} {
 		if err := os.WriteFile(filepath.Join(full, name), []byte("{}"), 0o666); err != nil {
 			t.Fatal(err)
 		}
@@ -243,6 +244,9 @@ func TestRefusals(t *testing.T) {
 		if x.Type != tensor.F16 {
 			t.Errorf("%s is %s", x.Name, x.Type)
 		}
+	}
+	if b, err := os.ReadFile(filepath.Join(full, "README.md")); string(b) != "{}" {
+		t.Errorf("the model card is now %q (%v)", b, err)
 	}
 	for name, want := range map[string]bool{"added_tokens.json": false, "model.safetensors.index.json": false, "mine.txt": true, "x": true} {
 		if _, err := os.Stat(filepath.Join(full, name)); (err == nil) != want {

@@ -10,7 +10,9 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/cria-llm/cria/internal/format/safetensors"
 	"github.com/cria-llm/cria/internal/llama"
@@ -146,6 +148,9 @@ func hfTexts(m *Model, typ tensor.DType, r *Report) ([]textFile, error) {
 		return nil, err
 	}
 	texts := []textFile{{"config.json", config}, {"generation_config.json", generation}}
+	if m.License != "" {
+		texts = append(texts, textFile{cardName, modelCard(m.License)})
+	}
 	tok := m.Tokenizer
 	if tok == nil {
 		r.note("the model has no tokenizer, so the written one has none")
@@ -165,6 +170,20 @@ func hfTexts(m *Model, typ tensor.DType, r *Report) ([]textFile, error) {
 		return texts, nil
 	}
 	return append(texts, textFile{"tokenizer.json", fast}), nil
+}
+
+// cardName is the model card, which carries the licence in its header.
+const cardName = "README.md"
+
+var licenseID = regexp.MustCompile(`^[a-z0-9.-]+$`)
+
+// modelCard is a card of nothing but the licence, by the hub's identifier or by
+// name.
+func modelCard(license string) []byte {
+	if licenseID.MatchString(license) {
+		return fmt.Appendf(nil, "---\nlicense: %s\n---\n", license)
+	}
+	return fmt.Appendf(nil, "---\nlicense: other\nlicense_name: \"%s\"\n---\n", strings.NewReplacer(`"`, "'", `\`, "/").Replace(license))
 }
 
 // number prints as the shortest decimal that gives the same float32.
@@ -255,8 +274,14 @@ var modelFiles = []string{
 
 // moveInto gives a finished directory its name, or, where there is a directory of
 // that name, moves its files there; config.json, which makes a directory a model,
-// goes last and its old one first. Files that are no part of a model stay.
+// goes last and its old one first. Files that are no part of a model stay, and so
+// does a model card.
 func moveInto(dir, out string) (moved []string, err error) {
+	if exists(filepath.Join(out, cardName)) {
+		if err := os.Remove(filepath.Join(dir, cardName)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err

@@ -27,7 +27,7 @@ type tile struct {
 	x, x1, x3  Register // column 0's next activations, the stride of columns, thrice that
 	xd, d1, d3 Register // the same of activation scales
 	scratch    Register
-	y          []Op         // outputs: registers, or memory in scratch
+	y          []Op         // outputs: registers, or memory where isum needs them
 	acc        []VecVirtual // words by column
 	isum       []VecVirtual // integer sums by column
 }
@@ -101,8 +101,7 @@ func (k *tile) emit() {
 	k.strides()
 	for c := range k.cols {
 		k.acc = append(k.acc, YMM())
-		// Outputs live in registers where these suffice.
-		if k.elems == 32 && k.cols <= 4 {
+		if k.elems == 32 {
 			k.y = append(k.y, YMM())
 		} else {
 			k.y = append(k.y, at(k.scratch, 32*c))
@@ -202,16 +201,6 @@ func (k *tile) clear(y Op) {
 	}
 }
 
-// addProduct does y = fma(a, b, y); a is lost.
-func (k *tile) addProduct(c int, a, b Op) {
-	if y, ok := k.y[c].(VecVirtual); ok {
-		VFMADD231PS(b, a, y)
-		return
-	}
-	VFMADD213PS(k.y[c], b, a)
-	VMOVUPS(a, k.y[c])
-}
-
 // dot multiplies the groups of a loader, sub elements by sub: done is called with
 // sums in 32 bits, in a register that may be changed. scale gives the words that
 // sub j of the loader's is multiplied by on the way.
@@ -245,7 +234,7 @@ func (k *tile) dot(load loader, q, high Register, sub int, scale func(j int) Op,
 	})
 }
 
-// fetch asks for what the block after next, or a later one, holds.
+// fetch asks for what lies as far ahead of n bytes at p.
 func fetch(p Register, n int) {
 	for i := 0; i < n; i += 64 {
 		PREFETCHT0(at(p, prefetch+i))
@@ -264,19 +253,19 @@ func (k *tile) panel32() {
 		}
 	}
 	Label("block")
-	loader := unpacked(k.class)
-	var scale, min Op
+	load32 := unpacked(k.class)
+	var scale, minimum Op
 	if k.t != nil {
 		fetch(k.p, k.t.bytes*rows)
-		loader = k.t.load[0]
+		load32 = k.t.load[0]
 	} else {
 		scale = at(d, 0)
 		if k.minima {
-			min = at(m, 0)
+			minimum = at(m, 0)
 		}
 	}
 	sums := make([]VecVirtual, k.cols)
-	k.dot(loader, k.p, nil, 32, func(int) Op { return wordsOf(1) }, func(c int, v VecVirtual) {
+	k.dot(load32, k.p, nil, 32, func(int) Op { return wordsOf(1) }, func(c int, v VecVirtual) {
 		switch {
 		case sums[c] != nil:
 			VPADDD(v, sums[c], sums[c])
@@ -294,7 +283,7 @@ func (k *tile) panel32() {
 		if k.minima {
 			r := YMM()
 			VCVTPH2PS(at(k.p, 2*rows), r)
-			min = r
+			minimum = r
 		}
 	}
 	for c, isum := range sums {
@@ -313,11 +302,11 @@ func (k *tile) panel32() {
 			VCVTDQ2PS(s, s)
 			VMULPS(s, dx, s)
 			VMULPS(scale, dx, dx)
-			k.addProduct(c, isum, dx)
-			k.addProduct(c, s, min)
+			VFMADD231PS(dx, isum, k.y[c])
+			VFMADD231PS(minimum, s, k.y[c])
 		} else {
 			VMULPS(scale, dx, dx)
-			k.addProduct(c, isum, dx)
+			VFMADD231PS(dx, isum, k.y[c])
 		}
 	}
 	ADDQ(Imm(32), k.x)

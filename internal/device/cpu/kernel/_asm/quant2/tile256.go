@@ -61,12 +61,12 @@ func (k *tile) panel256() {
 	if k.t != nil {
 		fetch(q, k.t.stride)
 	}
-	for e, load := range loaders {
+	for e, step := range loaders {
 		scale := func(j int) Op { return at(s, 32*j) }
 		if k.t != nil {
 			scale = k.packedScale(s, e*32/k.sub)
 		}
-		k.dot(load, q, high, k.sub, scale, func(c int, v VecVirtual) { VPADDD(v, k.isum[c], k.isum[c]) })
+		k.dot(step, q, high, k.sub, scale, func(c int, v VecVirtual) { VPADDD(v, k.isum[c], k.isum[c]) })
 		ADDQ(Imm(32), k.x)
 	}
 	if k.t == nil {
@@ -183,7 +183,7 @@ func (k *tile) finish256(xs, d, m Mem, n Register) {
 	if k.bias != 0 || k.minima {
 		k.sumPairs(xs, n)
 	}
-	var scale, min Op
+	var scale, minimum Op
 	if k.t != nil {
 		r := YMM()
 		VCVTPH2PS(at(k.p, 0), r)
@@ -191,12 +191,12 @@ func (k *tile) finish256(xs, d, m Mem, n Register) {
 		if k.minima {
 			r := YMM()
 			VCVTPH2PS(at(k.p, 2*rows), r)
-			min = r
+			minimum = r
 		}
 	} else {
 		scale = at(load(d), 0)
 		if k.minima {
-			min = at(load(m), 0)
+			minimum = at(load(m), 0)
 		}
 	}
 	for c, isum := range k.isum {
@@ -213,7 +213,7 @@ func (k *tile) finish256(xs, d, m Mem, n Register) {
 		VFMADD231PS(f, isum, y)
 		if k.minima {
 			VCVTDQ2PS(imin, imin)
-			VMULPS(min, dx, dx)
+			VMULPS(minimum, dx, dx)
 			VFNMADD231PS(dx, imin, y)
 		}
 		VMOVUPS(y, k.y[c])

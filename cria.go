@@ -17,6 +17,7 @@
 package cria
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -73,6 +74,12 @@ type Model struct {
 // directory as Hugging Face or Meta publish them, or a llama2.c file. opt may
 // be nil.
 func Load(path string, opt *Options) (*Model, error) {
+	return LoadContext(context.Background(), path, opt)
+}
+
+// LoadContext is Load that gives up when ctx is cancelled: a large model may
+// take minutes to come from a disk.
+func LoadContext(ctx context.Context, path string, opt *Options) (*Model, error) {
 	var o Options
 	if opt != nil {
 		o = *opt
@@ -82,13 +89,13 @@ func Load(path string, opt *Options) (*Model, error) {
 		return nil, err
 	}
 	m := &Model{cache: cache}
-	if err := m.load(path, &o); err != nil {
+	if err := m.load(ctx, path, &o); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil
 }
 
-func (m *Model) load(path string, o *Options) (err error) {
+func (m *Model) load(ctx context.Context, path string, o *Options) (err error) {
 	if m.file, err = modelfile.Open(path, modelfile.OpenOptions{Tokenizer: o.Tokenizer, Context: o.Context}); err != nil {
 		return err
 	}
@@ -110,12 +117,13 @@ func (m *Model) load(path string, o *Options) (err error) {
 	if m.dev, err = cpu.New(cpu.Options{Workers: o.Threads, Stream: m.streamed}); err != nil {
 		return err
 	}
-	m.net, err = llama.NewModel(m.dev, *cfg, m.file, llama.Options{Context: o.Context}, o.Progress)
+	m.net, err = llama.NewModel(m.dev, *cfg, m.file.Until(ctx), llama.Options{Context: o.Context}, o.Progress)
 	return err
 }
 
-// chooseTemplate finds the chat template. One that is not known is no error
-// until somebody chats.
+// chooseTemplate finds the chat template. One of the model's files that is not
+// known, or needs tokens that the vocabulary lacks, is no error until somebody
+// chats.
 func (m *Model) chooseTemplate(o *Options) error {
 	var t *chat.Template
 	switch {
@@ -143,8 +151,12 @@ func (m *Model) chooseTemplate(o *Options) error {
 		policy = chat.BreakTags
 	}
 	enc, err := chat.NewEncoder(t, m.tok, policy)
-	if err != nil {
+	switch {
+	case err != nil && o.ChatTemplate != "":
 		return err
+	case err != nil:
+		m.encErr = fmt.Errorf("%s: %w; name another template (Options.ChatTemplate, --chat=NAME), or --raw for none", m.file.TemplateFrom, err)
+		return nil
 	}
 	m.enc, m.template = enc, t.Name()
 	return nil
@@ -213,12 +225,19 @@ func (m *Model) Info() Info {
 		WeightBytes: m.net.WeightBytes(), Device: m.dev.Name(), Streamed: m.streamed}
 }
 
-// vocab is the number of ids that may be generated.
+// vocab is the number of ids that may be generated: rows of the embedding table
+// beyond the tokenizer's ids may not, nor may the fillers that stand for such
+// rows in a GGUF file.
 func (m *Model) vocab() int {
-	if m.tok != nil {
-		return min(m.tok.VocabSize(), m.file.Config.VocabSize)
+	n := m.file.Config.VocabSize
+	if m.tok == nil {
+		return n
 	}
-	return m.file.Config.VocabSize
+	n = min(m.tok.VocabSize(), n)
+	for n > 1 && m.tok.Piece(int32(n-1)).Kind == tokenizer.Unused {
+		n--
+	}
+	return n
 }
 
 // ChatTemplates returns the names of the chat templates that Cria knows.

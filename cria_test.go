@@ -3,12 +3,17 @@ package cria_test
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/cria-llm/cria"
+	"github.com/cria-llm/cria/internal/chat"
+	"github.com/cria-llm/cria/internal/llama"
+	"github.com/cria-llm/cria/internal/modelfile"
 )
 
 func load(t *testing.T, opt *cria.Options) *cria.Model {
@@ -156,5 +161,110 @@ func TestTokens(t *testing.T) {
 	}
 	if n, err := m.CountTokens("Once upon a time"); err != nil || n != len(ids) {
 		t.Errorf("%d tokens, %v; %d ids", n, err, len(ids))
+	}
+}
+
+// smallDir makes a tiny Hugging Face directory with rows for vocab tokens and
+// the tests' tokenizer.
+func smallDir(t *testing.T, vocab int) (dir string) {
+	t.Helper()
+	cfg, err := llama.Shape("0.3m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.VocabSize = vocab
+	dir = filepath.Join(t.TempDir(), "hf")
+	if _, err := modelfile.Init(context.Background(), cfg, dir, modelfile.InitOptions{Type: "f32", Seed: 1}); err != nil {
+		t.Fatal(err)
+	}
+	tok, err := os.ReadFile("internal/tokenizer/testdata/llama.model")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "tokenizer.model"), string(tok))
+	return dir
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func loadPath(t *testing.T, path string) *cria.Model {
+	t.Helper()
+	m, err := cria.Load(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+// A known template whose tokens the vocabulary lacks forbids chat, not the model.
+func TestTemplateWithoutItsTokens(t *testing.T) {
+	dir := smallDir(t, 2000)
+	chatML, err := chat.Lookup("chatml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "chat_template.jinja"), chatML.Text())
+	m := loadPath(t, dir)
+	if err := m.ChatError(); err == nil || !strings.Contains(err.Error(), "<|im_start|>") || !strings.Contains(err.Error(), "chat_template.jinja") {
+		t.Errorf("chat: %v; an error that names file and token was expected", err)
+	}
+	if _, err := m.Generate(context.Background(), "Once", greedy(3)).Text(); err != nil {
+		t.Errorf("without chat: %v", err)
+	}
+	if m, err := cria.Load(dir, &cria.Options{ChatTemplate: "chatml"}); err == nil {
+		t.Error("the template was taken by its name")
+		m.Close()
+	}
+}
+
+// Rows of the embedding table beyond the tokenizer's ids are never chosen, nor
+// are the unused tokens that stand for them in a GGUF file.
+func TestRowsWithoutTokens(t *testing.T) {
+	dir := smallDir(t, 2000)
+	hf := loadPath(t, dir)
+	file, err := modelfile.Open(dir, modelfile.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	tokens := file.Tokenizer.VocabSize()
+	path := filepath.Join(t.TempDir(), "padded.gguf")
+	if _, err := modelfile.Convert(context.Background(), file, path, modelfile.ConvertOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	gguf := loadPath(t, path)
+	p := greedy(100)
+	p.Temperature, p.TopK, p.TopP, p.MinP, p.Seed = 100, 0, 1, 0, 3 // all ids are about as probable
+	for _, m := range []*cria.Model{hf, gguf} {
+		if n := m.Info().VocabSize; n != tokens || n >= 2000 {
+			t.Errorf("%s: %d ids may be chosen, the tokenizer has %d", m.Info().Format, n, tokens)
+		}
+		for tok, err := range m.Generate(context.Background(), "Once", p).Tokens() {
+			if err != nil || int(tok.ID) >= tokens {
+				t.Errorf("%s: id %d of %d, %v", m.Info().Format, tok.ID, tokens, err)
+			}
+		}
+	}
+}
+
+func TestLoadIsCancelled(t *testing.T) {
+	path, remove := smallModel()
+	defer remove()
+	ctx, cancel := context.WithCancel(context.Background())
+	last := 0
+	opt := cria.Options{Progress: func(done, total int) {
+		if last = done; done == 5 {
+			cancel()
+		}
+	}}
+	m, err := cria.LoadContext(ctx, path, &opt)
+	if !errors.Is(err, context.Canceled) || m != nil || last != 5 {
+		t.Errorf("cancelled at tensor 5: loaded %d, error %v", last, err)
 	}
 }

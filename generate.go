@@ -86,8 +86,8 @@ type Generation struct {
 	params  Params
 	start   bool // the answer begins a text of its own
 	onText  func(string)
-	onEnd   func(Result) error
-	err     error // known before it began
+	onEnd   func(Result) error // of a conversation
+	err     error              // known before it began
 	result  Result
 	read    bool
 
@@ -136,8 +136,14 @@ func (g *Generation) Text() (string, error) {
 // Result is valid after the generation was read.
 func (g *Generation) Result() Result { return g.result }
 
-func (g *Generation) run(yield func(Token) bool) error {
-	m := g.session.m
+func (g *Generation) run(yield func(Token) bool) (err error) {
+	m, s := g.session.m, g.session.s
+	if s == nil { // a session of its own
+		if s, err = generate.NewSession(m.net, m.cache); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, s.Close()) }()
+	}
 	p := generate.Params(g.params)
 	for _, id := range m.file.StopIDs {
 		if !slices.Contains(p.StopIDs, id) {
@@ -148,7 +154,7 @@ func (g *Generation) run(yield func(Token) bool) error {
 	if m.tok != nil {
 		r.Decoder = m.tok.NewDecoder(g.start)
 	}
-	res, err := g.session.s.Generate(g.ctx, r, func(t generate.Token) bool {
+	res, err := s.Generate(g.ctx, r, func(t generate.Token) bool {
 		if g.onText != nil {
 			g.onText(t.Text)
 		}
@@ -172,7 +178,7 @@ func (g *Generation) run(yield func(Token) bool) error {
 // Session is one sequence with its cache.
 type Session struct {
 	m *Model
-	s *generate.Session
+	s *generate.Session // nil: every generation makes one and closes it
 }
 
 // NewSession makes a session with room for the model's context. Its cache takes
@@ -230,27 +236,12 @@ func (s *Session) answer(ctx context.Context, p Params) *Generation {
 
 // Generate continues a text in a session of its own.
 func (m *Model) Generate(ctx context.Context, prompt string, p Params) *Generation {
-	return m.alone(func(s *Session) *Generation { return s.Generate(ctx, prompt, p) })
+	return (&Session{m: m}).Generate(ctx, prompt, p)
 }
 
 // Chat answers the last message of a dialog in a session of its own.
 func (m *Model) Chat(ctx context.Context, dialog []Message, p Params) *Generation {
-	return m.alone(func(s *Session) *Generation { return s.Chat(ctx, dialog, p) })
-}
-
-// alone makes a generation whose session ends with it.
-func (m *Model) alone(make func(*Session) *Generation) *Generation {
-	s, err := m.NewSession()
-	if err != nil {
-		return &Generation{err: err}
-	}
-	g := make(s)
-	if g.err != nil {
-		g.err = errors.Join(g.err, s.Close())
-		return g
-	}
-	g.onEnd = func(Result) error { return s.Close() }
-	return g
+	return (&Session{m: m}).Chat(ctx, dialog, p)
 }
 
 // Conversation is a dialog that grows in a session.

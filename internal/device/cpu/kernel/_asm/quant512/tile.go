@@ -25,15 +25,84 @@ type tile struct {
 	t    *quantType // nil: weights come from an unpacked panel
 	cols int
 
-	p       Register // packed block, or unpacked quants
-	x       [2]Register
-	stride  [6]Register // multiples of the activations' row stride; see act
-	scratch Register
+	p       Register   // packed block, or unpacked quants
+	x       []Register // each column's next activations
+	scratch *pointer
 	w, acc  []VecVirtual
 
 	// What is needed rarely lives on the stack, in parameters too.
 	left   Mem // blocks not yet done
 	xd, xs Mem // column 0's activation scales and sums of the next block
+	step   Mem // of eachColumn
+}
+
+// pointer is one that lives in a register, or on the stack where the columns
+// need the registers: an address with an index costs more than a reload.
+type pointer struct {
+	reg  Register
+	slot Mem
+}
+
+func (k *tile) pointer() *pointer {
+	if k.cols > 6 {
+		return &pointer{slot: AllocLocal(8)}
+	}
+	return &pointer{reg: GP64()}
+}
+
+func (p *pointer) get() Register {
+	if p.reg != nil {
+		return p.reg
+	}
+	return load(p.slot)
+}
+
+func (p *pointer) set(from Op) {
+	if r, ok := from.(Register); ok && p.reg == nil {
+		MOVQ(r, p.slot)
+		return
+	}
+	if p.reg != nil {
+		MOVQ(from, p.reg)
+		return
+	}
+	MOVQ(load(from.(Mem)), p.slot)
+}
+
+// point makes p the address m.
+func (p *pointer) point(m Mem) {
+	r := p.reg
+	if r == nil {
+		r = GP64()
+	}
+	LEAQ(m, r)
+	if p.reg == nil {
+		MOVQ(r, p.slot)
+	}
+}
+
+func (p *pointer) add(n int) {
+	if p.reg != nil {
+		ADDQ(imm(n), p.reg)
+	} else {
+		ADDQ(imm(n), p.slot)
+	}
+}
+
+// down counts p down by one and sets the flags.
+func (p *pointer) down() {
+	if p.reg != nil {
+		DECQ(p.reg)
+	} else {
+		DECQ(p.slot)
+	}
+}
+
+func imm(n int) Op {
+	if n < 128 {
+		return Imm(uint64(n))
+	}
+	return U32(uint32(n))
 }
 
 // Offsets in a kernel's scratch.
@@ -99,14 +168,20 @@ func move(from, to Mem) { MOVQ(load(from), to) }
 
 func (k *tile) emit() {
 	frame := AllocLocal(k.scratchSize())
-	k.left, k.xd, k.xs = AllocLocal(8), AllocLocal(8), AllocLocal(8)
-	k.scratch = GP64()
-	LEAQ(frame, k.scratch)
-	ADDQ(Imm(63), k.scratch)
-	ANDQ(I8(-64), k.scratch)
-	k.rowStrides()
-	for range 8 {
-		k.w = append(k.w, ZMM())
+	k.left, k.xd, k.xs, k.step = AllocLocal(8), AllocLocal(8), AllocLocal(8), AllocLocal(8)
+	base := GP64()
+	LEAQ(frame, base)
+	ADDQ(Imm(63), base)
+	ANDQ(I8(-64), base)
+	k.scratch = k.pointer()
+	k.scratch.set(base)
+	for range k.cols {
+		k.x = append(k.x, GP64())
+	}
+	if k.t != nil {
+		for range 8 {
+			k.w = append(k.w, ZMM())
+		}
 	}
 	for range k.cols {
 		k.acc = append(k.acc, ZMM())
@@ -127,50 +202,24 @@ func (k *tile) emit() {
 	RET()
 }
 
-// rowStrides makes the multiples of K by which columns are addressed.
-func (k *tile) rowStrides() {
-	mul := func(n int) Register {
-		r := load(argNB())
-		IMUL3Q(U32(uint32(n*k.elems)), r, r)
-		return r
-	}
-	if k.cols > 1 {
-		k.stride[1] = mul(1)
-	}
-	if k.cols > 3 {
-		k.stride[3] = mul(3)
-	}
-	if k.cols > 5 {
-		k.stride[5] = mul(5)
-	}
-}
-
-// act addresses 4 activations of column c, which lies at x[c/6] + K*(c%6); a
-// factor of 2 or 4 is the address's scale.
-func (k *tile) act(c, disp int) Mem {
-	m := Mem{Base: k.x[c/6], Disp: disp}
-	switch c % 6 {
-	case 1, 2, 4:
-		m.Index, m.Scale = k.stride[1], uint8(c%6)
-	case 3, 5:
-		m.Index, m.Scale = k.stride[c%6], 1
-	}
-	return m
-}
+// act addresses 4 activations of column c.
+func (k *tile) act(c, disp int) Mem { return at(k.x[c], disp) }
 
 func (k *tile) advance(elems int) {
-	ADDQ(U32(uint32(elems)), k.x[0])
-	if k.cols > 6 {
-		ADDQ(U32(uint32(elems)), k.x[1])
+	for _, x := range k.x {
+		ADDQ(imm(elems), x)
 	}
 }
 
 // panel computes one panel of rows.
 func (k *tile) panel() {
-	k.x[0] = load(argXQ())
-	if k.cols > 6 {
-		k.x[1] = GP64()
-		LEAQ(Mem{Base: k.x[0], Index: k.stride[3], Scale: 2}, k.x[1])
+	MOVQ(argXQ(), k.x[0])
+	if k.cols > 1 {
+		stride := load(argNB())
+		IMUL3Q(U32(uint32(k.elems)), stride, stride)
+		for c, x := range k.x[1:] {
+			LEAQ(Mem{Base: k.x[c], Index: stride, Scale: 1}, x)
+		}
 	}
 	move(argXD(), k.xd)
 	move(argXS(), k.xs)
@@ -182,21 +231,17 @@ func (k *tile) panel() {
 	}
 }
 
-// eachColumn calls f with pointers that begin as given and step from column to
-// column by nb << shift bytes.
-func (k *tile) eachColumn(ptr []Mem, shift uint64, f func(c int, p []Register)) {
-	var p []Register
-	for _, m := range ptr {
-		p = append(p, load(m))
-	}
-	bytes := load(argNB())
-	SHLQ(Imm(shift), bytes)
+// eachColumn calls f with an address that begins at ptr and steps from column
+// to column by nb << shift bytes.
+func (k *tile) eachColumn(ptr Mem, shift uint64, f func(c int, p Mem)) {
+	p := load(argNB())
+	SHLQ(Imm(shift), p)
+	MOVQ(p, k.step)
+	MOVQ(ptr, p)
 	for c := range k.cols {
-		f(c, p)
+		f(c, at(p, 0))
 		if c < k.cols-1 {
-			for _, r := range p {
-				ADDQ(bytes, r)
-			}
+			ADDQ(k.step, p)
 		}
 	}
 }
@@ -215,13 +260,17 @@ func (k *tile) startValues(v VecVirtual) {
 	VPSUBD(v, zero, v)
 }
 
-// chain starts a chain of VPDPBUSD: at 0, or at minus bias times the sum.
-func (k *tile) chain(start Mem) VecVirtual {
-	v := ZMM()
-	if k.biased {
-		VPBROADCASTD(start, v)
-	} else {
-		VXORPS(v, v, v)
+// chains starts every column's chain of VPDPBUSD: at 0, or at minus bias times
+// the sum.
+func (k *tile) chains(start func(c int) Mem) []VecVirtual {
+	v := make([]VecVirtual, k.cols)
+	for c := range v {
+		v[c] = ZMM()
+		if k.biased {
+			VPBROADCASTD(start(c), v[c])
+		} else {
+			VXORPS(v[c], v[c], v[c])
+		}
 	}
 	return v
 }
@@ -238,46 +287,43 @@ func (k *tile) panel32() {
 	for _, a := range k.acc {
 		VXORPS(a, a, a)
 	}
-	var dm [2]Register
-	if k.t == nil {
-		dm[0] = load(argD())
-		if k.minima {
-			dm[1] = load(argM())
-		}
-	}
-	n, starts := GP64(), GP64()
+	n, starts := k.pointer(), k.pointer()
 	Label("chunk")
 	MOVQ(k.left, RCX)
-	limit := GP64()
-	MOVQ(U32(16), limit)
-	CMPQ(RCX, limit)
-	CMOVQGT(limit, RCX)
-	MOVQ(RCX, n)
+	CMPQ(RCX, Imm(16))
+	JLE(LabelRef("mask"))
+	MOVQ(U32(16), RCX)
+	Label("mask")
+	n.set(RCX)
 	ones, mask := GP64(), K() // the lowest n bits
 	MOVQ(U32(1), ones)
 	SHLQ(CL, ones)
 	DECQ(ones)
 	KMOVW(ones.As32(), mask)
-	k.eachColumn([]Mem{k.xd, k.xs}, 2, func(c int, p []Register) {
-		d, s := ZMM(), ZMM()
-		VMOVDQU32_Z(at(p[0], 0), mask, d)
-		VMOVDQU32(d, at(k.scratch, k.scalesAt(c)))
-		VMOVDQU32_Z(at(p[1], 0), mask, s)
+	base := k.scratch.get()
+	k.eachColumn(k.xd, 2, func(c int, p Mem) {
+		d := ZMM()
+		VMOVDQU32_Z(p, mask, d)
+		VMOVDQU32(d, at(base, k.scalesAt(c)))
+	})
+	k.eachColumn(k.xs, 2, func(c int, p Mem) {
+		s := ZMM()
+		VMOVDQU32_Z(p, mask, s)
 		if k.minima {
 			VCVTDQ2PS(s, s)
-			VMULPS(d, s, s)
+			VMULPS(at(base, k.scalesAt(c)), s, s)
 		} else {
 			k.startValues(s)
 		}
-		VMOVDQU32(s, at(k.scratch, k.startsAt(c)))
+		VMOVDQU32(s, at(base, k.startsAt(c)))
 	})
-	MOVQ(k.scratch, starts)
+	starts.set(base)
 
 	Label("block")
-	k.block32(starts, dm)
+	k.block32(starts)
 	k.advance(32)
-	ADDQ(Imm(4), starts)
-	DECQ(n)
+	starts.add(4)
+	n.down()
 	JNZ(LabelRef("block"))
 	ADDQ(Imm(64), k.xd)
 	ADDQ(Imm(64), k.xs)
@@ -293,7 +339,7 @@ func (k *tile) panel32() {
 	}
 }
 
-func (k *tile) block32(starts Register, dm [2]Register) {
+func (k *tile) block32(starts *pointer) {
 	d, m := ZMM(), ZMM()
 	if k.t != nil {
 		fetch(k.p, k.t.bytes*rows)
@@ -304,70 +350,86 @@ func (k *tile) block32(starts Register, dm [2]Register) {
 		k.t.load[0](k.p, k.p, k.w)
 		ADDQ(U32(uint32(k.t.bytes*rows)), k.p)
 	} else {
-		VMOVUPS(at(dm[0], 0), d)
-		ADDQ(Imm(64), dm[0])
+		VMOVUPS(at(load(argD()), 0), d)
+		ADDQ(Imm(64), argD())
 		if k.minima {
-			VMOVUPS(at(dm[1], 0), m)
-			ADDQ(Imm(64), dm[1])
+			VMOVUPS(at(load(argM()), 0), m)
+			ADDQ(Imm(64), argM())
 		}
-		k.unpacked()
 	}
+	base := starts.get()
+	v := k.chains(func(c int) Mem { return at(base, k.startsAt(c)) })
+	k.multiply(v, 0, 0, 8)
+	base = starts.get()
 	for c, a := range k.acc {
-		v, scale := k.chain(at(starts, k.startsAt(c))), ZMM()
-		for g, w := range k.w {
-			VPDPBUSD_BCST(k.act(c, 4*g), w, v)
-		}
-		VMULPS_BCST(at(starts, k.scalesAt(c)), d, scale)
-		VCVTDQ2PS(v, v)
-		VFMADD231PS(scale, v, a)
+		scale := ZMM()
+		VMULPS_BCST(at(base, k.scalesAt(c)), d, scale)
+		VCVTDQ2PS(v[c], v[c])
+		VFMADD231PS(scale, v[c], a)
 		if k.minima {
-			VFMADD231PS_BCST(at(starts, k.startsAt(c)), m, a)
+			VFMADD231PS_BCST(at(base, k.startsAt(c)), m, a)
 		}
+	}
+	if k.t == nil {
+		ADDQ(U32(512), k.p)
 	}
 }
 
-// unpacked brings the next 32 elements of an unpacked panel to w.
-func (k *tile) unpacked() {
-	for g, w := range k.w {
-		VMOVDQU32(at(k.p, 64*g), w)
+// multiply adds the products of groups [from, to) of step e's 32 elements to
+// every column's chain. The chains run side by side: the scheduler is too small
+// to find enough independent instructions where one chain follows another.
+func (k *tile) multiply(v []VecVirtual, e, from, to int) {
+	for g := from; g < to; g++ {
+		var w VecVirtual
+		if k.t != nil {
+			w = k.w[g]
+		} else {
+			w = ZMM()
+			VMOVDQU32(at(k.p, 64*g), w)
+		}
+		for c := range v {
+			VPDPBUSD_BCST(k.act(c, 32*e+4*g), w, v[c])
+		}
 	}
-	ADDQ(U32(512), k.p)
 }
 
 // panel256 walks a panel of a type with blocks of 256. The outputs' f32 sums
 // live in the scratch, the block's integer ones in registers.
 func (k *tile) panel256() {
-	zero := ZMM()
+	zero, base := ZMM(), k.scratch.get()
 	VXORPS(zero, zero, zero)
 	for c := range k.cols {
-		VMOVUPS(zero, at(k.scratch, k.scalesAt(c)))
+		VMOVUPS(zero, at(base, k.scalesAt(c)))
 	}
+	s, q, starts, i := k.pointer(), Register(nil), k.pointer(), k.pointer()
 	Label("block")
-	k.eachColumn([]Mem{k.xs}, 6, func(c int, p []Register) { k.sums256(c, p[0]) })
+	base = k.scratch.get()
+	k.eachColumn(k.xs, 6, func(c int, p Mem) { k.sums256(c, p, base) })
 	for _, a := range k.acc {
 		VXORPS(a, a, a)
 	}
-	s, q, starts := GP64(), GP64(), GP64()
 	if k.t != nil {
-		n := GP64()
-		LEAQ(at(k.scratch, k.subAt()), s)
-		LEAQ(at(k.scratch, k.subMinAt()), n)
+		sub, subMin := GP64(), GP64()
+		LEAQ(at(base, k.subAt()), sub)
+		LEAQ(at(base, k.subMinAt()), subMin)
 		fetch(k.p, k.t.start)
-		k.t.scales(k.p, s, n)
+		k.t.scales(k.p, sub, subMin)
+		s.set(sub)
 		if k.t.begin != nil {
 			k.t.begin(k.p)
 		}
+		q = GP64()
 		LEAQ(at(k.p, k.t.start), q)
 	} else {
-		MOVQ(argS(), s)
+		s.set(argS())
 	}
-	MOVQ(k.scratch, starts)
-	k.steps256(q, s, starts)
+	starts.set(base)
+	k.steps256(q, s, starts, i)
 	k.finish256()
 	if k.t != nil {
 		ADDQ(U32(uint32(k.t.bytes*rows)), k.p)
 	} else {
-		MOVQ(s, argS())
+		ADDQ(U32(uint32(256/k.sub*64)), argS())
 		ADDQ(Imm(64), argD())
 		if k.minima {
 			ADDQ(Imm(64), argM())
@@ -379,10 +441,11 @@ func (k *tile) panel256() {
 	DECQ(k.left)
 	JNZ(LabelRef("block"))
 
+	base = k.scratch.get()
 	out, ldy := load(argY()), load(argLdy())
 	for c := range k.cols {
 		a := ZMM()
-		VMOVUPS(at(k.scratch, k.scalesAt(c)), a)
+		VMOVUPS(at(base, k.scalesAt(c)), a)
 		VMOVUPS(a, at(out, 0))
 		if c < k.cols-1 {
 			LEAQ(Mem{Base: out, Index: ldy, Scale: 4}, out)
@@ -391,9 +454,9 @@ func (k *tile) panel256() {
 }
 
 // sums256 prepares the sums of a column's 16 groups of 16 activations.
-func (k *tile) sums256(c int, p Register) {
+func (k *tile) sums256(c int, sums Mem, scratch Register) {
 	s := ZMM()
-	VMOVDQU32(at(p, 0), s)
+	VMOVDQU32(sums, s)
 	if k.sub == 32 {
 		odd := ZMM()
 		VPSRLQ(Imm(32), s, odd)
@@ -401,25 +464,26 @@ func (k *tile) sums256(c int, p Register) {
 	}
 	if k.minima {
 		if k.sub == 32 {
-			VPMOVQW(s, at(k.scratch, k.pairsAt(c)))
+			VPMOVQW(s, at(scratch, k.pairsAt(c)))
 		} else {
-			VPMOVDW(s, at(k.scratch, k.pairsAt(c)))
+			VPMOVDW(s, at(scratch, k.pairsAt(c)))
 		}
 	}
 	if k.biased {
 		k.startValues(s)
-		VMOVDQU32(s, at(k.scratch, k.startsAt(c)))
+		VMOVDQU32(s, at(scratch, k.startsAt(c)))
 	}
 }
 
 // steps256 adds the products of a block, sub-scaled, to the integer sums.
-func (k *tile) steps256(q, s, starts Register) {
+func (k *tile) steps256(q Register, s, starts, i *pointer) {
 	loops, steps := 8, 1
 	if k.t != nil {
 		loops, steps = k.t.loops, len(k.t.load)
 	}
-	i := GP64()
-	MOVQ(U32(uint32(loops)), i)
+	count := GP64()
+	MOVQ(U32(uint32(loops)), count)
+	i.set(count)
 	Label("step")
 	if k.t != nil {
 		fetch(q, k.t.stride)
@@ -427,25 +491,26 @@ func (k *tile) steps256(q, s, starts Register) {
 	for e := range steps {
 		if k.t != nil {
 			k.t.load[e](k.p, q, k.w)
-		} else {
-			k.unpacked()
 		}
 		k.step256(e, s, starts)
 	}
 	if k.t != nil {
 		ADDQ(U32(uint32(k.t.stride)), q)
+	} else {
+		ADDQ(U32(512), k.p)
 	}
-	ADDQ(U32(uint32(steps*32/k.sub*64)), s)
+	s.add(steps * 32 / k.sub * 64)
 	if k.biased {
-		ADDQ(U32(uint32(8*steps)), starts)
+		starts.add(8 * steps)
 	}
 	k.advance(32 * steps)
-	DECQ(i)
+	i.down()
 	JNZ(LabelRef("step"))
 }
 
 // step256 does 32 elements.
-func (k *tile) step256(e int, s, starts Register) {
+func (k *tile) step256(e int, sub, starts *pointer) {
+	s := sub.get()
 	half := 4 // groups per chain
 	if k.sub == 32 && !k.words {
 		half = 8
@@ -456,17 +521,19 @@ func (k *tile) step256(e int, s, starts Register) {
 		scale = append(scale, ZMM())
 		VMOVDQU32(at(s, e*128+64), scale[1])
 	}
-	for c, a := range k.acc {
-		for h := range 8 / half {
-			v := k.chain(at(starts, k.startsAt(c)+8*e+4*h))
-			for g := h * half; g < (h+1)*half; g++ {
-				VPDPBUSD_BCST(k.act(c, 32*e+4*g), k.w[g], v)
-			}
+	for h := range 8 / half {
+		var base Register
+		if k.biased {
+			base = starts.get()
+		}
+		v := k.chains(func(c int) Mem { return at(base, k.startsAt(c)+8*e+4*h) })
+		k.multiply(v, e, h*half, (h+1)*half)
+		for c, a := range k.acc {
 			if k.words {
-				VPDPWSSD(scale[h%len(scale)], v, a)
+				VPDPWSSD(scale[h%len(scale)], v[c], a)
 			} else {
-				VPMULLD(scale[h%len(scale)], v, v)
-				VPADDD(v, a, a)
+				VPMULLD(scale[h%len(scale)], v[c], v[c])
+				VPADDD(v[c], a, a)
 			}
 		}
 	}
@@ -475,40 +542,42 @@ func (k *tile) step256(e int, s, starts Register) {
 // finish256 scales the block's integer sums and adds them to the outputs.
 func (k *tile) finish256() {
 	d, m := ZMM(), ZMM()
-	pairs := 128 / k.sub
+	base := k.scratch.get()
+	w := make([]VecVirtual, 128/k.sub) // pairs of sub-minima
 	if k.t != nil {
 		VCVTPH2PS(at(k.p, 0), d)
 	} else {
 		VMOVUPS(at(load(argD()), 0), d)
 	}
 	if k.minima {
-		n, disp := k.scratch, k.subMinAt()
+		n, disp := base, k.subMinAt()
 		if k.t != nil {
 			VCVTPH2PS(at(k.p, 2*rows), m)
 		} else {
 			VMOVUPS(at(load(argM()), 0), m)
 			n, disp = load(argN()), 0
 		}
-		for i := range pairs {
-			VMOVDQU32(at(n, disp+64*i), k.w[i])
+		for i := range w {
+			w[i] = ZMM()
+			VMOVDQU32(at(n, disp+64*i), w[i])
 		}
 	}
-	k.eachColumn([]Mem{k.xd}, 2, func(c int, p []Register) {
+	k.eachColumn(k.xd, 2, func(c int, p Mem) {
 		isum, scale, y := k.acc[c], ZMM(), ZMM()
-		VMOVUPS(at(k.scratch, k.scalesAt(c)), y)
-		VMULPS_BCST(at(p[0], 0), d, scale)
+		VMOVUPS(at(base, k.scalesAt(c)), y)
+		VMULPS_BCST(p, d, scale)
 		VCVTDQ2PS(isum, isum)
 		VFMADD231PS(scale, isum, y)
 		if k.minima {
 			imin := ZMM()
 			VXORPS(imin, imin, imin)
-			for i := range pairs {
-				VPDPWSSD_BCST(at(k.scratch, k.pairsAt(c)+4*i), k.w[i], imin)
+			for i := range w {
+				VPDPWSSD_BCST(at(base, k.pairsAt(c)+4*i), w[i], imin)
 			}
-			VMULPS_BCST(at(p[0], 0), m, scale)
+			VMULPS_BCST(p, m, scale)
 			VCVTDQ2PS(imin, imin)
 			VFNMADD231PS(scale, imin, y)
 		}
-		VMOVUPS(y, at(k.scratch, k.scalesAt(c)))
+		VMOVUPS(y, at(base, k.scalesAt(c)))
 	})
 }

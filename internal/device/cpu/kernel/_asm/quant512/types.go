@@ -285,12 +285,13 @@ func typeQ5K() *quantType {
 
 func typeQ6K() *quantType {
 	var mask, two VecVirtual
-	var high Register
+	var high Mem
 	t := &quantType{class: class16sub, name: "Q6_K", hot: true, bytes: 210, bias: 5, loops: 2, start: 82 * rows, stride: 64 * rows,
-		before: func() { mask, two = constant(0x0f0f0f0f), constant(0x30303030) },
+		before: func() { mask, two, high = constant(0x0f0f0f0f), constant(0x30303030), AllocLocal(8) },
 		begin: func(p Register) {
-			high = GP64()
-			LEAQ(at(p, 18*rows), high)
+			r := GP64()
+			LEAQ(at(p, 18*rows), r)
+			MOVQ(r, high)
 		},
 		scales: func(p, s, _ Register) {
 			for i := range 4 {
@@ -307,6 +308,7 @@ func typeQ6K() *quantType {
 	}
 	for e := range 4 {
 		t.load = append(t.load, func(_, q Register, w []VecVirtual) {
+			upper := load(high)
 			for g := range w {
 				v := w[g : g+1]
 				if e < 2 {
@@ -315,11 +317,11 @@ func typeQ6K() *quantType {
 					nibbles(q, 64*(g+8*(e-2)), 1, mask, nil, v)
 				}
 				h := ZMM()
-				VMOVDQU32(at(high, 64*g), h)
+				VMOVDQU32(at(upper, 64*g), h)
 				VPTERNLOGD(Imm(ternOrAnd), two, shifted(h, 4-2*e), v[0])
 			}
 			if e == 3 {
-				ADDQ(U32(32*rows), high)
+				ADDQ(U32(32*rows), high) // the next half
 			}
 		})
 	}

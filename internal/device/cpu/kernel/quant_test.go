@@ -382,3 +382,31 @@ func TestQuantNoAllocs(t *testing.T) {
 		}
 	}
 }
+
+// TestActRange holds that no set quantises an activation to -128, whose sign
+// kernels could not change: neither the largest of a block, whatever its
+// mantissa and exponent, nor what is not finite.
+func TestActRange(t *testing.T) {
+	const k = 256
+	for _, s := range Sets() {
+		r := newRand(7)
+		x := make([]float32, k)
+		a := &Act{K: k, Rows: 1, Q: make([]int8, k), D: make([]float32, k/32), Sum: make([]int32, k/16)}
+		for i := range 6000 {
+			for j := range x {
+				x[j] = -math.Float32frombits(r.Uint32() & 0x7fffffff)
+				if i%2 == 0 { // of one exponent, so that many come close to the largest
+					x[j] = -math.Float32frombits(uint32(i%254+1)<<23 | r.Uint32()&0x7fffff)
+				}
+			}
+			for name, quantise := range map[string]func(a *Act, x []float32, ldx, row0, row1 int){"32": s.QuantizeAct32, "256": s.QuantizeAct256} {
+				quantise(a, x, k, 0, 1)
+				for j, q := range a.Q {
+					if q == -128 {
+						t.Fatalf("%s: QuantizeAct%s makes -128 of element %d, %v", s.Name, name, j, x[j])
+					}
+				}
+			}
+		}
+	}
+}

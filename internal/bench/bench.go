@@ -87,12 +87,12 @@ func (c *Config) Validate(context int) error {
 
 // Machine is what the machine can do with all workers; nil is unknown.
 type Machine struct {
-	ReadGBps      *float64 `json:"read_gbps"`
-	ReadOneGBps   *float64 `json:"read_gbps_one_worker"`
-	F32GFLOPS     *float64 `json:"f32_gflops"`
-	BF16GFLOPS    *float64 `json:"bf16_gflops"`
-	Int8GOPS      *float64 `json:"int8_gops"`
-	LastLevelByte int      `json:"last_level_cache_bytes"`
+	ReadGBps       *float64 `json:"read_gbps"`
+	ReadOneGBps    *float64 `json:"read_gbps_one_worker"`
+	F32GFLOPS      *float64 `json:"f32_gflops"`
+	BF16GFLOPS     *float64 `json:"bf16_gflops"`
+	Int8GOPS       *float64 `json:"int8_gops"`
+	LastLevelCache int      `json:"last_level_cache_bytes"`
 }
 
 // Speed is one measured speed. Fraction is nil where Reason says why.
@@ -111,5 +111,5 @@ type Result struct {
 	Prefill      Speed   `json:"prefill"`
 	Decode       Speed   `json:"decode"`
 	LoadS        float64 `json:"load_s"`
-	PeakRSSBytes uint64  `json:"peak_rss_bytes"`
+	PeakRSSBytes uint64  `json:"peak_rss_bytes"` // of the process, before the read limit's buffer was made
 }

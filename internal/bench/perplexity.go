@@ -84,6 +84,9 @@ func MeasurePerplexity(ctx context.Context, m *llama.Model, ids []int32, bos int
 		if err := scoreChunk(ctx, m, kv, pages, chunk, logits, &score); err != nil {
 			return res, err
 		}
+		if math.IsNaN(score.sum) || math.IsInf(score.sum, 0) {
+			return res, fmt.Errorf("bench: window %d: the model gives logits that are no finite numbers; the model file may be damaged: try `cria show --verify`", c+1)
+		}
 		score.result(&res)
 		if progress != nil {
 			progress(c+1, res.Chunks, res)

@@ -11,6 +11,7 @@ import (
 	"github.com/cria-llm/cria/internal/device/cpu"
 	"github.com/cria-llm/cria/internal/llama"
 	"github.com/cria-llm/cria/internal/sys/arena"
+	"github.com/cria-llm/cria/internal/sys/meminfo"
 	"github.com/cria-llm/cria/internal/tensor"
 )
 
@@ -46,8 +47,8 @@ type Runner struct {
 	pos    int     // where decoding stands
 }
 
-// Run measures prefill, decode and the machine. It leaves LoadS and
-// PeakRSSBytes to the caller, who loaded the model.
+// Run measures prefill, decode and the machine. It leaves LoadS to the caller,
+// who loaded the model.
 func (r *Runner) Run(ctx context.Context) (res Result, err error) {
 	if err := r.Config.Validate(r.Model.Context); err != nil {
 		return res, err
@@ -55,10 +56,15 @@ func (r *Runner) Run(ctx context.Context) (res Result, err error) {
 	if err := r.prepare(); err != nil {
 		return res, err
 	}
-	defer func() { err = errors.Join(err, r.kv.Close(), r.buf.Free()) }()
+	defer func() { err = errors.Join(err, r.kv.Close()) }()
 	if res.Prefill, err = r.prefill(ctx, &res.Machine); err != nil {
 		return res, err
 	}
+	res.PeakRSSBytes = meminfo.PeakRSS()
+	if r.buf, err = newReadBuffer(); err != nil {
+		return res, err
+	}
+	defer func() { err = errors.Join(err, r.buf.Free()) }()
 	res.Decode, err = r.decode(ctx, &res.Machine)
 	return res, err
 }
@@ -79,13 +85,8 @@ func (r *Runner) prepare() error {
 		r.ids[i] = int32(rng.IntN(m.Config.VocabSize))
 	}
 	var err error
-	if r.buf, err = newReadBuffer(); err != nil {
-		return err
-	}
-	if r.kv, err = m.NewKV(pages, r.Cache); err != nil {
-		return errors.Join(err, r.buf.Free())
-	}
-	return nil
+	r.kv, err = m.NewKV(pages, r.Cache)
+	return err
 }
 
 // newReadBuffer maps the memory of the read limit and touches every page: pages
@@ -202,7 +203,7 @@ func (r *Runner) decode(ctx context.Context, m *Machine) (Speed, error) {
 		v := one / 1e9
 		m.ReadOneGBps = &v
 	}
-	m.LastLevelByte = r.Config.LLC
+	m.LastLevelCache = r.Config.LLC
 	rounds := max(MinRounds, 4*r.Config.Repeats)
 	for s.Runs = 1; ; s.Runs++ {
 		r.pos = 0

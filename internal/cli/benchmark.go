@@ -13,7 +13,6 @@ import (
 	"github.com/cria-llm/cria/internal/llama"
 	"github.com/cria-llm/cria/internal/modelfile"
 	"github.com/cria-llm/cria/internal/sys/cpufeat"
-	"github.com/cria-llm/cria/internal/sys/meminfo"
 	"github.com/cria-llm/cria/internal/tensor"
 )
 
@@ -53,7 +52,11 @@ before and after. A prompt of p tokens does
   flops(p) = 2 * (p * elements of all layers' matrices + elements of the output
              matrix + layers * 2 * heads * head dimension * p*(p+1)/2)
 
-operations; looking up an embedding does none.`,
+operations; looking up an embedding does none.
+
+Load is the time from opening the file to the first token that could be computed;
+with --shape the random weights are made in it. Memory is the most that the
+process had in memory, the read limit's 1 GiB not counted.`,
 		Example: `  cria bench -m llama-2-7b.Q4_0.gguf
   cria bench --shape tinyllama-1.1b --type q4_0 -p 512 -n 128
   CRIA_CPU=avx2 cria bench -m model.gguf --json`,
@@ -70,7 +73,8 @@ operations; looking up an embedding does none.`,
 		},
 	}
 	fs := cmd.Flags()
-	modelFlags(fs, &c.Model)
+	modelFlag(fs, &c.Model)
+	deviceFlags(fs, &c.Model)
 	fs.StringVar(&c.Shape, "shape", "", "random weights of a named shape instead of a model: "+strings.Join(llama.ShapeNames(), ", "))
 	fs.StringVar(&c.Type, "type", "q4_0", "type of the random weights, as for convert")
 	fs.BoolVar(&c.Untied, "untied", false, "an output matrix of its own, where the shape ties it")
@@ -104,11 +108,11 @@ func (c *benchConfig) open() (*modelfile.Model, error) {
 }
 
 func (c *benchConfig) run(cmd *cobra.Command) (res bench.Result, err error) {
+	start := time.Now()
 	file, err := c.open()
 	if err != nil {
 		return res, err
 	}
-	start := time.Now()
 	l, err := loadFile(cmd, &c.Model, file)
 	if err != nil {
 		return res, err
@@ -126,7 +130,7 @@ func (c *benchConfig) run(cmd *cobra.Command) (res bench.Result, err error) {
 	if res, err = r.Run(cmd.Context()); err != nil {
 		return res, err
 	}
-	res.LoadS, res.PeakRSSBytes = load.Seconds(), meminfo.PeakRSS()
+	res.LoadS = load.Seconds()
 	return res, nil
 }
 

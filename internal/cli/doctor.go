@@ -108,7 +108,7 @@ func diagnose(quick bool) (*diagnosis, error) {
 		if err != nil {
 			return nil, err
 		}
-		m.LastLevelByte = caches.LLC
+		m.LastLevelCache = caches.LLC
 		d.Machine = &m
 	}
 	d.advise(os.Getenv("CRIA_CPU"))

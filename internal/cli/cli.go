@@ -46,6 +46,7 @@ func usagef(format string, args ...any) error {
 func Main(args []string, s Streams) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
 	root := newRoot(s)
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
@@ -120,6 +121,28 @@ func printJSON(cmd *cobra.Command, v any) error {
 // note writes one line to stderr.
 func note(cmd *cobra.Command, format string, args ...any) {
 	fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...)
+}
+
+// readInput reads all of standard input, or gives up at Ctrl-C.
+func readInput(cmd *cobra.Command) (string, error) {
+	type input struct {
+		text []byte
+		err  error
+	}
+	done := make(chan input, 1)
+	go func() { // a read cannot be interrupted; the process ends soon after
+		b, err := io.ReadAll(cmd.InOrStdin())
+		done <- input{b, err}
+	}()
+	select {
+	case in := <-done:
+		if in.err != nil {
+			return "", fmt.Errorf("reading standard input: %w", in.err)
+		}
+		return string(in.text), nil
+	case <-cmd.Context().Done():
+		return "", cmd.Context().Err()
+	}
 }
 
 // terminal returns the file descriptor behind a stream where that is a terminal.

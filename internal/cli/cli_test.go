@@ -2,6 +2,9 @@ package cli
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,7 +65,9 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"run", "-m", missing, "--chat=nonsense", "x"}, exitUsage, "nonsense"},
 		{[]string{"run", "-m", missing, "--top-p", "2", "x"}, exitUsage, "top-p"},
 		{[]string{"run", "-m", missing, "--temp", "NaN", "x"}, exitUsage, "temperature"},
-		{[]string{"run", "-m", missing, "--cache-type", "q3", "x"}, exitFailed, "q3"},
+		{[]string{"run", "-m", missing, "--cache-type", "q3", "x"}, exitUsage, "q3"},
+		{[]string{"run", "-m", missing, "--chat", "llama2", "x"}, exitUsage, "--chat=llama2"},
+		{[]string{"bench", "-m", missing, "--tokenizer", "x"}, exitUsage, "--tokenizer"},
 		{[]string{"show"}, exitUsage, "MODEL missing"},
 		{[]string{"convert", "a"}, exitUsage, "missing"},
 		{[]string{"convert", missing, "b.gguf", "--type", "q9"}, exitUsage, "q9"},
@@ -100,7 +105,7 @@ func TestSettings(t *testing.T) {
 	if err := d.change("logit-bias 13=-inf"); err != nil {
 		t.Fatal(err)
 	}
-	for _, bad := range []string{"temp -1", "temp", "nonsense 3", "top-p x"} {
+	for _, bad := range []string{"temp -1", "temp", "nonsense 3", "top-p x", "logprobs 2"} {
 		if err := d.change(bad); err == nil {
 			t.Errorf("/set %s was taken", bad)
 		}
@@ -110,5 +115,50 @@ func TestSettings(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("settings are\n%swithout %q", text, want)
 		}
+	}
+}
+
+// Whoever waits for standard input can be interrupted.
+func TestWaitingForInputIsInterrupted(t *testing.T) {
+	t.Setenv(modelEnv, "")
+	for _, args := range [][]string{
+		{"run", "-m", "missing", "-"},
+		{"tokenize", "-m", tokenizerFile, "-"},
+		{"perplexity", "-m", "missing", "-"},
+	} {
+		never, w := io.Pipe()
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		root := newRoot(Streams{In: never, Out: io.Discard, Err: io.Discard})
+		root.SetArgs(args)
+		if err := root.ExecuteContext(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("%v: %v", args, err)
+		}
+		w.Close()
+	}
+}
+
+// A model whose logits are NaN has no perplexity.
+func TestPerplexityOfDamagedModel(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "m.gguf")
+	if code, _, stderr := call("", "init", "--shape", "0.3m", "--vocab", tokenizerFile, "-o", path); code != exitOK {
+		t.Fatal(stderr)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gain := bytes.Repeat([]byte{0, 0, 0x80, 0x3f}, 64) // a norm's: 1.0 throughout
+	at := bytes.Index(b, gain)
+	if at < 0 {
+		t.Fatal("the file has no norm")
+	}
+	copy(b[at:], []byte{0, 0, 0xc0, 0x7f}) // NaN
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, _, stderr := call(strings.Repeat("Once upon a time. ", 40), "perplexity", "-m", path, "--ctx", "16", "-")
+	if code != exitFailed || !strings.Contains(stderr, "show --verify") {
+		t.Errorf("exit code %d, stderr %q", code, stderr)
 	}
 }

@@ -51,6 +51,10 @@ func (c *runConfig) interact(cmd *cobra.Command, m *cria.Model, s *cria.Session,
 		note(cmd, "cria: no chat template: the model continues what you write")
 	}
 	note(cmd, "%s, context %d tokens. /help lists commands, Ctrl-D leaves.", modelTitle(m, c.Model.Path), m.Info().Context)
+	// Ctrl-C between an answer's end and the next line must not end the program.
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt)
+	defer signal.Stop(interrupts)
 	edit := newLineEditor(in, cmd.ErrOrStderr())
 	for {
 		line, err := edit.ReadLine("> ")
@@ -218,6 +222,9 @@ func (d *dialog) change(rest string) error {
 	}
 	if err := next.Validate(); err != nil {
 		return err
+	}
+	if next.LogProbs >= 0 {
+		return fmt.Errorf("log-probabilities are printed with a PROMPT and --json only")
 	}
 	d.c.Sampling = next
 	return nil

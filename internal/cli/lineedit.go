@@ -25,6 +25,9 @@ type lineEditor struct {
 }
 
 func newLineEditor(in *os.File, out io.Writer) *lineEditor {
+	if fd, ok := terminal(out); ok {
+		escapes(fd) // editing needs them, and works after a fashion without
+	}
 	e := &lineEditor{in: in, out: out, keys: &keyReader{r: in}}
 	e.fresh()
 	return e

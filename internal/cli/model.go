@@ -22,9 +22,14 @@ type modelConfig struct {
 
 // modelFlags binds --model and what belongs to it.
 func modelFlags(fs *pflag.FlagSet, c *modelConfig) {
-	fs.StringVarP(&c.Path, "model", "m", "", "model: GGUF file, Hugging Face or Meta directory, llama2.c file (default: $"+modelEnv+")")
+	modelFlag(fs, c)
 	fs.StringVar(&c.Options.Tokenizer, "tokenizer", "", "tokenizer file, or a model that has one, where the model has none beside it")
 	deviceFlags(fs, c)
+}
+
+// modelFlag binds --model.
+func modelFlag(fs *pflag.FlagSet, c *modelConfig) {
+	fs.StringVarP(&c.Path, "model", "m", "", "model: GGUF file, Hugging Face or Meta directory, llama2.c file (default: $"+modelEnv+")")
 }
 
 // deviceFlags binds what says how a model computes.
@@ -55,7 +60,7 @@ func (c *modelConfig) load(cmd *cobra.Command) (*cria.Model, time.Duration, erro
 	b := newBar(cmd, "loading", "tensors")
 	c.Options.Progress = b.set
 	start := time.Now()
-	m, err := cria.Load(path, &c.Options)
+	m, err := cria.LoadContext(cmd.Context(), path, &c.Options)
 	b.done()
 	var long *cria.ContextTooLongError
 	if errors.As(err, &long) {

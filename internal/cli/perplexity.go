@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -80,15 +79,11 @@ func measurePerplexity(cmd *cobra.Command, c *modelConfig, file string) (res ben
 }
 
 func readText(cmd *cobra.Command, file string) (string, error) {
-	if file != "-" {
-		b, err := os.ReadFile(file)
-		return string(b), err
+	if file == "-" {
+		return readInput(cmd)
 	}
-	b, err := io.ReadAll(cmd.InOrStdin())
-	if err != nil {
-		return "", fmt.Errorf("reading standard input: %w", err)
-	}
-	return string(b), nil
+	b, err := os.ReadFile(file)
+	return string(b), err
 }
 
 // loaded is a model below the library's interface, for commands that measure.
@@ -132,7 +127,7 @@ func loadFile(cmd *cobra.Command, c *modelConfig, file *modelfile.Model) (l *loa
 	}
 	b := newBar(cmd, "loading", "tensors")
 	defer b.done()
-	l.net, err = llama.NewModel(l.dev, file.Config, file, llama.Options{Context: o.Context}, b.set)
+	l.net, err = llama.NewModel(l.dev, file.Config, file.Until(cmd.Context()), llama.Options{Context: o.Context}, b.set)
 	return l, err
 }
 

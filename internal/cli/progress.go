@@ -31,7 +31,7 @@ const (
 // newBar makes a bar for amounts of the given unit: bytes ("B"), tokens, ….
 func newBar(cmd *cobra.Command, label, unit string) *bar {
 	fd, ok := terminal(cmd.ErrOrStderr())
-	if !ok {
+	if !ok || !escapes(fd) {
 		return nil
 	}
 	return &bar{w: cmd.ErrOrStderr(), fd: fd, label: label, unit: unit, start: time.Now()}

@@ -45,7 +45,14 @@ terminal. The text goes to stdout and everything else to stderr.`,
   cria run -m llama-2-7b.Q4_0.gguf --raw --temp 0 -n 50 "Once upon a time"
   cria run -m stories15M.bin --tokenizer tokenizer.bin "One day"
   cria run -m llama-2-7b-chat.Q4_K_M.gguf --system "Answer in French."`,
-		Args: args(0, 1, "one PROMPT (quote it)"),
+		Args: func(cmd *cobra.Command, given []string) error {
+			if c.Chat == templateOfFile && len(given) > 0 {
+				if _, err := chat.Lookup(given[0]); err == nil {
+					return usagef("--chat %[1]s: the name of a template comes behind an equals sign: --chat=%[1]s", given[0])
+				}
+			}
+			return args(0, 1, "one PROMPT (quote it)")(cmd, given)
+		},
 		RunE: func(cmd *cobra.Command, given []string) error {
 			if !cmd.Flags().Changed("seed") {
 				c.Sampling.Seed = newSeed()
@@ -79,6 +86,9 @@ func (c *runConfig) validate() error {
 	}
 	if err := c.Sampling.Validate(); err != nil {
 		return &UsageError{err}
+	}
+	if _, err := parseCacheType(c.Model.Options.CacheType); err != nil {
+		return err
 	}
 	if c.Chat != "" && c.Chat != templateOfFile {
 		if _, err := chat.Lookup(c.Chat); err != nil {
@@ -129,11 +139,10 @@ func (c *runConfig) takePrompt(cmd *cobra.Command, given []string) (interactive 
 	if _, err := c.Model.path(); err != nil { // before waiting for input
 		return false, err
 	}
-	b, err := io.ReadAll(cmd.InOrStdin())
-	if err != nil {
-		return false, fmt.Errorf("reading the prompt from standard input: %w", err)
+	if c.Prompt, err = readInput(cmd); err != nil {
+		return false, err
 	}
-	if c.Prompt = string(b); c.Prompt == "" {
+	if c.Prompt == "" {
 		return false, usagef("no PROMPT, and standard input is empty")
 	}
 	return false, nil

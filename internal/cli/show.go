@@ -26,6 +26,7 @@ type showConfig struct {
 // description is what `cria show` prints.
 type description struct {
 	Path       string           `json:"path"`
+	Arch       string           `json:"architecture"` // as GGUF names it
 	Format     modelfile.Format `json:"format"`
 	Detail     string           `json:"detail"`
 	Files      []string         `json:"files"`
@@ -136,7 +137,7 @@ func (c *showConfig) run(cmd *cobra.Command) (err error) {
 }
 
 func describe(m *modelfile.Model, tensors bool) *description {
-	d := &description{Path: m.Path, Format: m.Format, Detail: m.Detail, Files: m.Files, Name: m.Name, License: m.License,
+	d := &description{Path: m.Path, Arch: "llama", Format: m.Format, Detail: m.Detail, Files: m.Files, Name: m.Name, License: m.License,
 		Parameters: m.Config.Parameters(), Config: describeConfig(&m.Config), StopIDs: m.StopIDs, Notes: m.Notes}
 	types := map[string]*typeOutput{}
 	for _, t := range m.Tensors() {
@@ -195,6 +196,7 @@ func (d *description) print(w io.Writer) error {
 		row("name", "%s", d.Name)
 	}
 	row("format", "%s", d.Detail)
+	row("architecture", "%s", d.Arch)
 	row("parameters", "%s in %s", countText(d.Parameters), sizeText(d.Bytes))
 	row("layers", "%d of width %d, feed-forward %d", c.Layers, c.Dim, c.HiddenDim)
 	row("attention", "%d heads of %d, %d KV heads", c.Heads, c.HeadDim, c.KVHeads)

@@ -23,7 +23,7 @@ type tokenizeConfig struct {
 	JSON    bool
 }
 
-// tokenizeOutput is the object that --json prints with --pieces.
+// pieceOutput is one of the objects that --json prints with --pieces.
 type pieceOutput struct {
 	ID    int32  `json:"id"`
 	Piece string `json:"piece"`
@@ -148,9 +148,5 @@ func textOrInput(cmd *cobra.Command, given []string) (string, error) {
 	if _, tty := terminal(cmd.InOrStdin()); tty && len(given) == 0 {
 		return "", usagef("no TEXT")
 	}
-	b, err := io.ReadAll(cmd.InOrStdin())
-	if err != nil {
-		return "", fmt.Errorf("reading standard input: %w", err)
-	}
-	return string(b), nil
+	return readInput(cmd)
 }

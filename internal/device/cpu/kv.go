@@ -127,10 +127,9 @@ func (d *Device) StoreKV(cache device.KV, layer int, k, v device.Tensor, spans [
 // one attention piece has at most, unless one token alone has more.
 const attnQueries = 32
 
-// attnParts is the number of parts from which on workers end together well
-// enough. Below it the heads that share a KV head are split, although each of
-// their parts then reads the head's cache.
-const attnParts = 8
+// attnParts is the number of parts below which the heads that share a KV head
+// are split, although each of their parts then reads and widens the same cache.
+const attnParts = 4
 
 // attnSerial is the number of multiply-adds up to which the caller computes all
 // pieces alone: a few microseconds.
@@ -209,14 +208,17 @@ func (t *attnTask) cut() {
 func (d *Device) growAttn(n, h int) {
 	for i := range d.scratch {
 		s := &d.scratch[i]
-		if len(s.attn.M) >= n && len(s.q) >= n*h {
+		elems, page := max(n*h, len(s.q)), 2*kernel.PageTokens*h
+		if len(s.attn.M) >= n && len(s.q) >= elems && len(s.attn.Wide) >= page {
 			continue
 		}
+		n := max(n, len(s.attn.M))
 		s.attn = kernel.AttnState{
 			M: make([]float32, n), L: make([]float32, n),
-			Acc: make([]float32, n*h), P: make([]float32, n*kernel.PageTokens),
+			Acc: make([]float32, elems), P: make([]float32, n*kernel.PageTokens),
+			Wide: make([]float32, max(page, len(s.attn.Wide))),
 		}
-		s.q = make([]float32, n*h)
+		s.q = make([]float32, elems)
 		s.lo, s.hi = make([]int32, n), make([]int32, n)
 	}
 }

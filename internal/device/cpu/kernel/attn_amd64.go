@@ -2,6 +2,8 @@
 
 package kernel
 
+import "unsafe"
+
 func avx2AttnF32(st *AttnState, q []float32, n, h int, k, v []byte, lo, hi []int32) {
 	t := attnTile{kvF32, st, q, h, k, v, lo[:n], hi[:n]}
 	t.run()
@@ -20,6 +22,10 @@ func avx2AttnQ8(st *AttnState, q []float32, n, h int, k, v []byte, lo, hi []int3
 // attnQueries is how many queries the kernels take together at most: every key
 // and value is then loaded and widened once for all of them.
 const attnQueries = 6
+
+// widenFrom is the number of queries from which on a page is widened to f32
+// first, once for all groups.
+const widenFrom = attnQueries + 1
 
 // attnTile is one call of an AttnTile.
 type attnTile struct {
@@ -49,6 +55,9 @@ func (t *attnTile) run() {
 	n := len(t.lo)
 	_, _, _, _ = t.k[need-1], t.v[need-1], t.q[n*t.h-1], t.st.Acc[n*t.h-1]
 	_, _, _ = t.st.M[n-1], t.st.L[n-1], t.st.P[n*PageTokens-1]
+	if t.kind != kvF32 && n >= widenFrom && len(t.st.Wide) >= 2*PageTokens*t.h {
+		t.widen()
+	}
 	for i := 0; i < n; {
 		end := i
 		for end < n && t.lo[end] < t.hi[end] {
@@ -63,6 +72,25 @@ func (t *attnTile) run() {
 			i++
 		}
 	}
+}
+
+// widen turns the page into one of f32 in scratch memory, which is exact but for
+// the product of Q8_0 that is rounded once in either case.
+func (t *attnTile) widen() {
+	n := PageTokens * t.h
+	wide := t.st.Wide[:2*n]
+	if t.kind == kvF16 {
+		avx2WidenF16(&wide[0], unsafe.Pointer(&t.k[0]), n)
+		avx2WidenF16(&wide[n], unsafe.Pointer(&t.v[0]), n)
+	} else {
+		blocks := t.h / 32
+		for b := range blocks {
+			avx2WidenKeysQ8(&wide[b*32*PageTokens], &t.k[b*32*PageTokens], &t.k[n+b*2*PageTokens])
+		}
+		avx2WidenValuesQ8(&wide[n], &t.v[0], &t.v[n], PageTokens*blocks)
+	}
+	bytes := unsafe.Slice((*byte)(unsafe.Pointer(&wide[0])), 8*n)
+	t.kind, t.k, t.v = kvF32, bytes[:4*n], bytes[4*n:]
 }
 
 // group does queries i to i+n-1, each of which sees something.
@@ -123,3 +151,13 @@ func (t *attnTile) values(i, n, lo, hi int, a *float32) {
 //
 //go:noescape
 func avx2Softmax(p *float32, lo, hi int, m, l, a *float32)
+
+// avx2WidenKeysQ8 widens a block of 32 elements of all keys of a page.
+//
+//go:noescape
+func avx2WidenKeysQ8(dst *float32, k, scales *byte)
+
+// avx2WidenValuesQ8 widens blocks of 32 elements, at least 1.
+//
+//go:noescape
+func avx2WidenValuesQ8(dst *float32, v, scales *byte, blocks int)

@@ -32,10 +32,10 @@ pass:
 	MOVQ   BX, DI
 
 element:
-	PREFETCHT0   512(R9)
-	PREFETCHT0   576(R9)
-	PREFETCHT0   640(R9)
-	PREFETCHT0   704(R9)
+	PREFETCHT0   2048(R9)
+	PREFETCHT0   2112(R9)
+	PREFETCHT0   2176(R9)
+	PREFETCHT0   2240(R9)
 	VBROADCASTSS (CX), Y8
 	VFMADD231PS  (R9), Y8, Y0
 	VFMADD231PS  32(R9), Y8, Y1
@@ -45,10 +45,10 @@ element:
 	VFMADD231PS  160(R9), Y8, Y5
 	VFMADD231PS  192(R9), Y8, Y6
 	VFMADD231PS  224(R9), Y8, Y7
-	PREFETCHT0   768(R9)
-	PREFETCHT0   832(R9)
-	PREFETCHT0   896(R9)
-	PREFETCHT0   960(R9)
+	PREFETCHT0   2304(R9)
+	PREFETCHT0   2368(R9)
+	PREFETCHT0   2432(R9)
+	PREFETCHT0   2496(R9)
 	VBROADCASTSS 4(CX), Y8
 	VFMADD231PS  256(R9), Y8, Y0
 	VFMADD231PS  288(R9), Y8, Y1
@@ -108,8 +108,8 @@ pass:
 	MOVQ   BX, DI
 
 element:
-	PREFETCHT0   512(R9)
-	PREFETCHT0   576(R9)
+	PREFETCHT0   2048(R9)
+	PREFETCHT0   2112(R9)
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(R8*1), Y9
 	VMOVUPS      (R9), Y10
@@ -124,8 +124,8 @@ element:
 	VMOVUPS      96(R9), Y10
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
-	PREFETCHT0   768(R9)
-	PREFETCHT0   832(R9)
+	PREFETCHT0   2304(R9)
+	PREFETCHT0   2368(R9)
 	VBROADCASTSS 4(CX), Y8
 	VBROADCASTSS 4(CX)(R8*1), Y9
 	VMOVUPS      256(R9), Y10
@@ -163,7 +163,7 @@ element:
 	RET
 
 // func avx2ScoresF32x3(s *float32, q *float32, k *byte, h int, first int, last int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2ScoresF32x3(SB), NOSPLIT, $0-48
 	MOVQ   s+0(FP), AX
 	MOVQ   q+8(FP), CX
@@ -194,6 +194,8 @@ pass:
 	MOVQ   BX, DI
 
 element:
+	PREFETCHT0   2048(R9)
+	PREFETCHT0   2112(R9)
 	VBROADCASTSS (CX), Y12
 	VBROADCASTSS (CX)(R8*1), Y13
 	VBROADCASTSS (CX)(R8*2), Y14
@@ -213,6 +215,8 @@ element:
 	VFMADD231PS  Y15, Y12, Y3
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
+	PREFETCHT0   2304(R9)
+	PREFETCHT0   2368(R9)
 	VBROADCASTSS 4(CX), Y12
 	VBROADCASTSS 4(CX)(R8*1), Y13
 	VBROADCASTSS 4(CX)(R8*2), Y14
@@ -259,7 +263,7 @@ element:
 	RET
 
 // func avx2ScoresF32x4(s *float32, q *float32, k *byte, h int, first int, last int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2ScoresF32x4(SB), NOSPLIT, $0-48
 	MOVQ   s+0(FP), AX
 	MOVQ   q+8(FP), CX
@@ -288,6 +292,7 @@ pass:
 	MOVQ   BX, DI
 
 element:
+	PREFETCHT0   2048(R10)
 	VMOVUPS      (R10), Y8
 	VMOVUPS      32(R10), Y9
 	VBROADCASTSS (CX), Y10
@@ -302,6 +307,7 @@ element:
 	VBROADCASTSS (R9), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
+	PREFETCHT0   2304(R10)
 	VMOVUPS      256(R10), Y8
 	VMOVUPS      288(R10), Y9
 	VBROADCASTSS 4(CX), Y10
@@ -341,7 +347,7 @@ element:
 	RET
 
 // func avx2ScoresF32x5(s *float32, q *float32, k *byte, h int, first int, last int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2ScoresF32x5(SB), NOSPLIT, $0-48
 	MOVQ   s+0(FP), AX
 	MOVQ   q+8(FP), CX
@@ -372,6 +378,7 @@ pass:
 	MOVQ   BX, DI
 
 element:
+	PREFETCHT0   2048(R10)
 	VMOVUPS      (R10), Y10
 	VMOVUPS      32(R10), Y11
 	VBROADCASTSS (CX), Y12
@@ -389,6 +396,7 @@ element:
 	VBROADCASTSS (R9)(R8*1), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
+	PREFETCHT0   2304(R10)
 	VMOVUPS      256(R10), Y10
 	VMOVUPS      288(R10), Y11
 	VBROADCASTSS 4(CX), Y12
@@ -433,7 +441,7 @@ element:
 	RET
 
 // func avx2ScoresF32x6(s *float32, q *float32, k *byte, h int, first int, last int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2ScoresF32x6(SB), NOSPLIT, $0-48
 	MOVQ   s+0(FP), AX
 	MOVQ   q+8(FP), CX
@@ -466,6 +474,7 @@ pass:
 	MOVQ   BX, DI
 
 element:
+	PREFETCHT0   2048(R10)
 	VMOVUPS      (R10), Y12
 	VMOVUPS      32(R10), Y13
 	VBROADCASTSS (CX), Y14
@@ -486,6 +495,7 @@ element:
 	VBROADCASTSS (R9)(R8*2), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
+	PREFETCHT0   2304(R10)
 	VMOVUPS      256(R10), Y12
 	VMOVUPS      288(R10), Y13
 	VBROADCASTSS 4(CX), Y14
@@ -561,6 +571,8 @@ w64:
 	MOVQ         p+8(FP), SI
 	MOVQ         n+24(FP), R8
 	MOVQ         CX, DI
+	SUBQ         $0x08, R8
+	JLE          last64
 
 position64:
 	PREFETCHT0   (DI)(DX*8)
@@ -580,6 +592,24 @@ position64:
 	ADDQ         DX, DI
 	DECQ         R8
 	JNZ          position64
+
+last64:
+	ADDQ $0x08, R8
+
+lastPosition64:
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS  (DI), Y8, Y1
+	VFMADD231PS  32(DI), Y8, Y2
+	VFMADD231PS  64(DI), Y8, Y3
+	VFMADD231PS  96(DI), Y8, Y4
+	VFMADD231PS  128(DI), Y8, Y5
+	VFMADD231PS  160(DI), Y8, Y6
+	VFMADD231PS  192(DI), Y8, Y7
+	VFMADD231PS  224(DI), Y8, Y0
+	ADDQ         $0x04, SI
+	ADDQ         DX, DI
+	DECQ         R8
+	JNZ          lastPosition64
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      Y2, 32(AX)
 	VMOVUPS      Y3, 64(AX)
@@ -605,6 +635,8 @@ w32:
 	MOVQ         p+8(FP), SI
 	MOVQ         n+24(FP), R8
 	MOVQ         CX, DI
+	SUBQ         $0x08, R8
+	JLE          last32
 
 position32:
 	PREFETCHT0   (DI)(DX*8)
@@ -618,6 +650,20 @@ position32:
 	ADDQ         DX, DI
 	DECQ         R8
 	JNZ          position32
+
+last32:
+	ADDQ $0x08, R8
+
+lastPosition32:
+	VBROADCASTSS (SI), Y4
+	VFMADD231PS  (DI), Y4, Y1
+	VFMADD231PS  32(DI), Y4, Y2
+	VFMADD231PS  64(DI), Y4, Y3
+	VFMADD231PS  96(DI), Y4, Y0
+	ADDQ         $0x04, SI
+	ADDQ         DX, DI
+	DECQ         R8
+	JNZ          lastPosition32
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      Y2, 32(AX)
 	VMOVUPS      Y3, 64(AX)
@@ -637,6 +683,8 @@ w16:
 	MOVQ         p+8(FP), SI
 	MOVQ         n+24(FP), R8
 	MOVQ         CX, DI
+	SUBQ         $0x08, R8
+	JLE          last16
 
 position16:
 	PREFETCHT0   (DI)(DX*8)
@@ -647,6 +695,18 @@ position16:
 	ADDQ         DX, DI
 	DECQ         R8
 	JNZ          position16
+
+last16:
+	ADDQ $0x08, R8
+
+lastPosition16:
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  (DI), Y2, Y1
+	VFMADD231PS  32(DI), Y2, Y0
+	ADDQ         $0x04, SI
+	ADDQ         DX, DI
+	DECQ         R8
+	JNZ          lastPosition16
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      Y0, 32(AX)
 	ADDQ         $0x00000040, AX
@@ -663,6 +723,8 @@ w8:
 	MOVQ         p+8(FP), SI
 	MOVQ         n+24(FP), R8
 	MOVQ         CX, DI
+	SUBQ         $0x08, R8
+	JLE          last8
 
 position8:
 	PREFETCHT0   (DI)(DX*8)
@@ -672,6 +734,17 @@ position8:
 	ADDQ         DX, DI
 	DECQ         R8
 	JNZ          position8
+
+last8:
+	ADDQ $0x08, R8
+
+lastPosition8:
+	VBROADCASTSS (SI), Y1
+	VFMADD231PS  (DI), Y1, Y0
+	ADDQ         $0x04, SI
+	ADDQ         DX, DI
+	DECQ         R8
+	JNZ          lastPosition8
 	VMOVUPS      Y0, (AX)
 	ADDQ         $0x00000020, AX
 	ADDQ         $0x00000020, CX
@@ -687,14 +760,28 @@ w4:
 	MOVQ         p+8(FP), SI
 	MOVQ         n+24(FP), R8
 	MOVQ         CX, DI
+	SUBQ         $0x08, R8
+	JLE          last4
 
 position4:
+	PREFETCHT0   (DI)(DX*8)
 	VBROADCASTSS (SI), X1
 	VFMADD231PS  (DI), X1, X0
 	ADDQ         $0x04, SI
 	ADDQ         DX, DI
 	DECQ         R8
 	JNZ          position4
+
+last4:
+	ADDQ $0x08, R8
+
+lastPosition4:
+	VBROADCASTSS (SI), X1
+	VFMADD231PS  (DI), X1, X0
+	ADDQ         $0x04, SI
+	ADDQ         DX, DI
+	DECQ         R8
+	JNZ          lastPosition4
 	VMOVUPS      X0, (AX)
 	ADDQ         $0x00000010, AX
 	ADDQ         $0x00000010, CX
@@ -711,8 +798,11 @@ w2:
 	MOVQ         p+8(FP), SI
 	MOVQ         n+24(FP), R8
 	MOVQ         CX, DI
+	SUBQ         $0x08, R8
+	JLE          last2
 
 position2:
+	PREFETCHT0   (DI)(DX*8)
 	VBROADCASTSS (SI), X0
 	VMOVSD       (DI), X2
 	VFMADD231PS  X2, X0, X1
@@ -720,6 +810,18 @@ position2:
 	ADDQ         DX, DI
 	DECQ         R8
 	JNZ          position2
+
+last2:
+	ADDQ $0x08, R8
+
+lastPosition2:
+	VBROADCASTSS (SI), X0
+	VMOVSD       (DI), X2
+	VFMADD231PS  X2, X0, X1
+	ADDQ         $0x04, SI
+	ADDQ         DX, DI
+	DECQ         R8
+	JNZ          lastPosition2
 	VMOVSD       X1, (AX)
 	ADDQ         $0x00000008, AX
 	ADDQ         $0x00000008, CX
@@ -758,6 +860,8 @@ w32:
 	MOVQ         p+8(FP), DI
 	MOVQ         n+24(FP), R9
 	MOVQ         CX, R8
+	SUBQ         $0x08, R9
+	JLE          last32
 
 position32:
 	PREFETCHT0   (R8)(BX*8)
@@ -780,6 +884,29 @@ position32:
 	ADDQ         BX, R8
 	DECQ         R9
 	JNZ          position32
+
+last32:
+	ADDQ $0x08, R9
+
+lastPosition32:
+	VBROADCASTSS (DI), Y8
+	VBROADCASTSS 256(DI), Y9
+	VMOVUPS      (R8), Y10
+	VFMADD231PS  Y10, Y8, Y1
+	VFMADD231PS  Y10, Y9, Y5
+	VMOVUPS      32(R8), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y6
+	VMOVUPS      64(R8), Y10
+	VFMADD231PS  Y10, Y8, Y3
+	VFMADD231PS  Y10, Y9, Y7
+	VMOVUPS      96(R8), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y4
+	ADDQ         $0x04, DI
+	ADDQ         BX, R8
+	DECQ         R9
+	JNZ          lastPosition32
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      Y2, 32(AX)
 	VMOVUPS      Y3, 64(AX)
@@ -806,6 +933,8 @@ w16:
 	MOVQ         p+8(FP), DI
 	MOVQ         n+24(FP), R9
 	MOVQ         CX, R8
+	SUBQ         $0x08, R9
+	JLE          last16
 
 position16:
 	PREFETCHT0   (R8)(BX*8)
@@ -821,6 +950,23 @@ position16:
 	ADDQ         BX, R8
 	DECQ         R9
 	JNZ          position16
+
+last16:
+	ADDQ $0x08, R9
+
+lastPosition16:
+	VBROADCASTSS (DI), Y4
+	VBROADCASTSS 256(DI), Y5
+	VMOVUPS      (R8), Y6
+	VFMADD231PS  Y6, Y4, Y1
+	VFMADD231PS  Y6, Y5, Y3
+	VMOVUPS      32(R8), Y6
+	VFMADD231PS  Y6, Y4, Y0
+	VFMADD231PS  Y6, Y5, Y2
+	ADDQ         $0x04, DI
+	ADDQ         BX, R8
+	DECQ         R9
+	JNZ          lastPosition16
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      Y0, 32(AX)
 	VMOVUPS      Y3, (AX)(DX*1)
@@ -841,6 +987,8 @@ w8:
 	MOVQ         p+8(FP), DI
 	MOVQ         n+24(FP), R9
 	MOVQ         CX, R8
+	SUBQ         $0x08, R9
+	JLE          last8
 
 position8:
 	PREFETCHT0   (R8)(BX*8)
@@ -853,6 +1001,20 @@ position8:
 	ADDQ         BX, R8
 	DECQ         R9
 	JNZ          position8
+
+last8:
+	ADDQ $0x08, R9
+
+lastPosition8:
+	VBROADCASTSS (DI), Y2
+	VBROADCASTSS 256(DI), Y3
+	VMOVUPS      (R8), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  Y4, Y3, Y1
+	ADDQ         $0x04, DI
+	ADDQ         BX, R8
+	DECQ         R9
+	JNZ          lastPosition8
 	VMOVUPS      Y0, (AX)
 	VMOVUPS      Y1, (AX)(DX*1)
 	ADDQ         $0x00000020, AX
@@ -871,8 +1033,11 @@ w4:
 	MOVQ         p+8(FP), DI
 	MOVQ         n+24(FP), R9
 	MOVQ         CX, R8
+	SUBQ         $0x08, R9
+	JLE          last4
 
 position4:
+	PREFETCHT0   (R8)(BX*8)
 	VBROADCASTSS (DI), X2
 	VBROADCASTSS 256(DI), X3
 	VMOVUPS      (R8), X4
@@ -882,6 +1047,20 @@ position4:
 	ADDQ         BX, R8
 	DECQ         R9
 	JNZ          position4
+
+last4:
+	ADDQ $0x08, R9
+
+lastPosition4:
+	VBROADCASTSS (DI), X2
+	VBROADCASTSS 256(DI), X3
+	VMOVUPS      (R8), X4
+	VFMADD231PS  X4, X2, X0
+	VFMADD231PS  X4, X3, X1
+	ADDQ         $0x04, DI
+	ADDQ         BX, R8
+	DECQ         R9
+	JNZ          lastPosition4
 	VMOVUPS      X0, (AX)
 	VMOVUPS      X1, (AX)(DX*1)
 	ADDQ         $0x00000010, AX
@@ -902,8 +1081,11 @@ w2:
 	MOVQ         p+8(FP), DI
 	MOVQ         n+24(FP), R9
 	MOVQ         CX, R8
+	SUBQ         $0x08, R9
+	JLE          last2
 
 position2:
+	PREFETCHT0   (R8)(BX*8)
 	VBROADCASTSS (DI), X0
 	VBROADCASTSS 256(DI), X3
 	VMOVSD       (R8), X4
@@ -913,6 +1095,20 @@ position2:
 	ADDQ         BX, R8
 	DECQ         R9
 	JNZ          position2
+
+last2:
+	ADDQ $0x08, R9
+
+lastPosition2:
+	VBROADCASTSS (DI), X0
+	VBROADCASTSS 256(DI), X3
+	VMOVSD       (R8), X4
+	VFMADD231PS  X4, X0, X1
+	VFMADD231PS  X4, X3, X2
+	ADDQ         $0x04, DI
+	ADDQ         BX, R8
+	DECQ         R9
+	JNZ          lastPosition2
 	VMOVSD       X1, (AX)
 	VMOVSD       X2, (AX)(DX*1)
 	ADDQ         $0x00000008, AX
@@ -925,7 +1121,7 @@ done:
 	RET
 
 // func avx2ValuesF32x3(acc *float32, p *float32, v *byte, n int, h int, a *float32, scales *byte)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2ValuesF32x3(SB), NOSPLIT, $0-56
 	MOVQ acc+0(FP), AX
 	MOVQ v+16(FP), CX
@@ -957,8 +1153,12 @@ w32:
 	MOVQ         p+8(FP), DI
 	MOVQ         n+24(FP), R9
 	MOVQ         CX, R8
+	SUBQ         $0x08, R9
+	JLE          last32
 
 position32:
+	PREFETCHT0   (R8)(BX*8)
+	PREFETCHT0   64(R8)(BX*8)
 	VBROADCASTSS (DI), Y12
 	VBROADCASTSS 256(DI), Y13
 	VBROADCASTSS 512(DI), Y14
@@ -982,6 +1182,34 @@ position32:
 	ADDQ         BX, R8
 	DECQ         R9
 	JNZ          position32
+
+last32:
+	ADDQ $0x08, R9
+
+lastPosition32:
+	VBROADCASTSS (DI), Y12
+	VBROADCASTSS 256(DI), Y13
+	VBROADCASTSS 512(DI), Y14
+	VMOVUPS      (R8), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y5
+	VFMADD231PS  Y15, Y14, Y9
+	VMOVUPS      32(R8), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y6
+	VFMADD231PS  Y15, Y14, Y10
+	VMOVUPS      64(R8), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y7
+	VFMADD231PS  Y15, Y14, Y11
+	VMOVUPS      96(R8), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VFMADD231PS  Y15, Y13, Y4
+	VFMADD231PS  Y15, Y14, Y8
+	ADDQ         $0x04, DI
+	ADDQ         BX, R8
+	DECQ         R9
+	JNZ          lastPosition32
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      Y2, 32(AX)
 	VMOVUPS      Y3, 64(AX)
@@ -1015,8 +1243,11 @@ w16:
 	MOVQ         p+8(FP), DI
 	MOVQ         n+24(FP), R9
 	MOVQ         CX, R8
+	SUBQ         $0x08, R9
+	JLE          last16
 
 position16:
+	PREFETCHT0   (R8)(BX*8)
 	VBROADCASTSS (DI), Y6
 	VBROADCASTSS 256(DI), Y7
 	VBROADCASTSS 512(DI), Y8
@@ -1032,6 +1263,26 @@ position16:
 	ADDQ         BX, R8
 	DECQ         R9
 	JNZ          position16
+
+last16:
+	ADDQ $0x08, R9
+
+lastPosition16:
+	VBROADCASTSS (DI), Y6
+	VBROADCASTSS 256(DI), Y7
+	VBROADCASTSS 512(DI), Y8
+	VMOVUPS      (R8), Y9
+	VFMADD231PS  Y9, Y6, Y1
+	VFMADD231PS  Y9, Y7, Y3
+	VFMADD231PS  Y9, Y8, Y5
+	VMOVUPS      32(R8), Y9
+	VFMADD231PS  Y9, Y6, Y0
+	VFMADD231PS  Y9, Y7, Y2
+	VFMADD231PS  Y9, Y8, Y4
+	ADDQ         $0x04, DI
+	ADDQ         BX, R8
+	DECQ         R9
+	JNZ          lastPosition16
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      Y0, 32(AX)
 	VMOVUPS      Y3, (AX)(DX*1)
@@ -1056,8 +1307,11 @@ w8:
 	MOVQ         p+8(FP), DI
 	MOVQ         n+24(FP), R9
 	MOVQ         CX, R8
+	SUBQ         $0x08, R9
+	JLE          last8
 
 position8:
+	PREFETCHT0   (R8)(BX*8)
 	VBROADCASTSS (DI), Y3
 	VBROADCASTSS 256(DI), Y4
 	VBROADCASTSS 512(DI), Y5
@@ -1069,6 +1323,22 @@ position8:
 	ADDQ         BX, R8
 	DECQ         R9
 	JNZ          position8
+
+last8:
+	ADDQ $0x08, R9
+
+lastPosition8:
+	VBROADCASTSS (DI), Y3
+	VBROADCASTSS 256(DI), Y4
+	VBROADCASTSS 512(DI), Y5
+	VMOVUPS      (R8), Y6
+	VFMADD231PS  Y6, Y3, Y0
+	VFMADD231PS  Y6, Y4, Y1
+	VFMADD231PS  Y6, Y5, Y2
+	ADDQ         $0x04, DI
+	ADDQ         BX, R8
+	DECQ         R9
+	JNZ          lastPosition8
 	VMOVUPS      Y0, (AX)
 	VMOVUPS      Y1, (AX)(DX*1)
 	VMOVUPS      Y2, (AX)(DX*2)
@@ -1090,8 +1360,11 @@ w4:
 	MOVQ         p+8(FP), DI
 	MOVQ         n+24(FP), R9
 	MOVQ         CX, R8
+	SUBQ         $0x08, R9
+	JLE          last4
 
 position4:
+	PREFETCHT0   (R8)(BX*8)
 	VBROADCASTSS (DI), X3
 	VBROADCASTSS 256(DI), X4
 	VBROADCASTSS 512(DI), X5
@@ -1103,6 +1376,22 @@ position4:
 	ADDQ         BX, R8
 	DECQ         R9
 	JNZ          position4
+
+last4:
+	ADDQ $0x08, R9
+
+lastPosition4:
+	VBROADCASTSS (DI), X3
+	VBROADCASTSS 256(DI), X4
+	VBROADCASTSS 512(DI), X5
+	VMOVUPS      (R8), X6
+	VFMADD231PS  X6, X3, X0
+	VFMADD231PS  X6, X4, X1
+	VFMADD231PS  X6, X5, X2
+	ADDQ         $0x04, DI
+	ADDQ         BX, R8
+	DECQ         R9
+	JNZ          lastPosition4
 	VMOVUPS      X0, (AX)
 	VMOVUPS      X1, (AX)(DX*1)
 	VMOVUPS      X2, (AX)(DX*2)
@@ -1127,8 +1416,11 @@ w2:
 	MOVQ         p+8(FP), DI
 	MOVQ         n+24(FP), R9
 	MOVQ         CX, R8
+	SUBQ         $0x08, R9
+	JLE          last2
 
 position2:
+	PREFETCHT0   (R8)(BX*8)
 	VBROADCASTSS (DI), X0
 	VBROADCASTSS 256(DI), X4
 	VBROADCASTSS 512(DI), X5
@@ -1140,6 +1432,22 @@ position2:
 	ADDQ         BX, R8
 	DECQ         R9
 	JNZ          position2
+
+last2:
+	ADDQ $0x08, R9
+
+lastPosition2:
+	VBROADCASTSS (DI), X0
+	VBROADCASTSS 256(DI), X4
+	VBROADCASTSS 512(DI), X5
+	VMOVSD       (R8), X6
+	VFMADD231PS  X6, X0, X1
+	VFMADD231PS  X6, X4, X2
+	VFMADD231PS  X6, X5, X3
+	ADDQ         $0x04, DI
+	ADDQ         BX, R8
+	DECQ         R9
+	JNZ          lastPosition2
 	VMOVSD       X1, (AX)
 	VMOVSD       X2, (AX)(DX*1)
 	VMOVSD       X3, (AX)(DX*2)
@@ -1153,7 +1461,7 @@ done:
 	RET
 
 // func avx2ValuesF32x4(acc *float32, p *float32, v *byte, n int, h int, a *float32, scales *byte)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2ValuesF32x4(SB), NOSPLIT, $0-56
 	MOVQ acc+0(FP), AX
 	MOVQ v+16(FP), CX
@@ -1184,8 +1492,11 @@ w16:
 	MOVQ         p+8(FP), R8
 	MOVQ         n+24(FP), R10
 	MOVQ         CX, R9
+	SUBQ         $0x08, R10
+	JLE          last16
 
 position16:
+	PREFETCHT0   (R9)(BX*8)
 	VMOVUPS      (R9), Y8
 	VMOVUPS      32(R9), Y9
 	VBROADCASTSS (R8), Y10
@@ -1204,6 +1515,29 @@ position16:
 	ADDQ         BX, R9
 	DECQ         R10
 	JNZ          position16
+
+last16:
+	ADDQ $0x08, R10
+
+lastPosition16:
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
+	VBROADCASTSS (R8), Y10
+	VFMADD231PS  Y8, Y10, Y1
+	VFMADD231PS  Y9, Y10, Y0
+	VBROADCASTSS 256(R8), Y10
+	VFMADD231PS  Y8, Y10, Y3
+	VFMADD231PS  Y9, Y10, Y2
+	VBROADCASTSS 512(R8), Y10
+	VFMADD231PS  Y8, Y10, Y5
+	VFMADD231PS  Y9, Y10, Y4
+	VBROADCASTSS 768(R8), Y10
+	VFMADD231PS  Y8, Y10, Y7
+	VFMADD231PS  Y9, Y10, Y6
+	ADDQ         $0x04, R8
+	ADDQ         BX, R9
+	DECQ         R10
+	JNZ          lastPosition16
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      Y0, 32(AX)
 	VMOVUPS      Y3, (AX)(DX*1)
@@ -1234,8 +1568,11 @@ w8:
 	MOVQ         p+8(FP), R8
 	MOVQ         n+24(FP), R10
 	MOVQ         CX, R9
+	SUBQ         $0x08, R10
+	JLE          last8
 
 position8:
+	PREFETCHT0   (R9)(BX*8)
 	VMOVUPS      (R9), Y4
 	VBROADCASTSS (R8), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -1249,6 +1586,24 @@ position8:
 	ADDQ         BX, R9
 	DECQ         R10
 	JNZ          position8
+
+last8:
+	ADDQ $0x08, R10
+
+lastPosition8:
+	VMOVUPS      (R9), Y4
+	VBROADCASTSS (R8), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 256(R8), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 512(R8), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 768(R8), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x04, R8
+	ADDQ         BX, R9
+	DECQ         R10
+	JNZ          lastPosition8
 	VMOVUPS      Y0, (AX)
 	VMOVUPS      Y1, (AX)(DX*1)
 	VMOVUPS      Y2, (AX)(DX*2)
@@ -1275,8 +1630,11 @@ w4:
 	MOVQ         p+8(FP), R8
 	MOVQ         n+24(FP), R10
 	MOVQ         CX, R9
+	SUBQ         $0x08, R10
+	JLE          last4
 
 position4:
+	PREFETCHT0   (R9)(BX*8)
 	VMOVUPS      (R9), X4
 	VBROADCASTSS (R8), X5
 	VFMADD231PS  X4, X5, X0
@@ -1290,6 +1648,24 @@ position4:
 	ADDQ         BX, R9
 	DECQ         R10
 	JNZ          position4
+
+last4:
+	ADDQ $0x08, R10
+
+lastPosition4:
+	VMOVUPS      (R9), X4
+	VBROADCASTSS (R8), X5
+	VFMADD231PS  X4, X5, X0
+	VBROADCASTSS 256(R8), X5
+	VFMADD231PS  X4, X5, X1
+	VBROADCASTSS 512(R8), X5
+	VFMADD231PS  X4, X5, X2
+	VBROADCASTSS 768(R8), X5
+	VFMADD231PS  X4, X5, X3
+	ADDQ         $0x04, R8
+	ADDQ         BX, R9
+	DECQ         R10
+	JNZ          lastPosition4
 	VMOVUPS      X0, (AX)
 	VMOVUPS      X1, (AX)(DX*1)
 	VMOVUPS      X2, (AX)(DX*2)
@@ -1320,8 +1696,11 @@ w2:
 	MOVQ         p+8(FP), R8
 	MOVQ         n+24(FP), R10
 	MOVQ         CX, R9
+	SUBQ         $0x08, R10
+	JLE          last2
 
 position2:
+	PREFETCHT0   (R9)(BX*8)
 	VMOVSD       (R9), X0
 	VBROADCASTSS (R8), X5
 	VFMADD231PS  X0, X5, X1
@@ -1335,6 +1714,24 @@ position2:
 	ADDQ         BX, R9
 	DECQ         R10
 	JNZ          position2
+
+last2:
+	ADDQ $0x08, R10
+
+lastPosition2:
+	VMOVSD       (R9), X0
+	VBROADCASTSS (R8), X5
+	VFMADD231PS  X0, X5, X1
+	VBROADCASTSS 256(R8), X5
+	VFMADD231PS  X0, X5, X2
+	VBROADCASTSS 512(R8), X5
+	VFMADD231PS  X0, X5, X3
+	VBROADCASTSS 768(R8), X5
+	VFMADD231PS  X0, X5, X4
+	ADDQ         $0x04, R8
+	ADDQ         BX, R9
+	DECQ         R10
+	JNZ          lastPosition2
 	VMOVSD       X1, (AX)
 	VMOVSD       X2, (AX)(DX*1)
 	VMOVSD       X3, (AX)(DX*2)
@@ -1349,7 +1746,7 @@ done:
 	RET
 
 // func avx2ValuesF32x5(acc *float32, p *float32, v *byte, n int, h int, a *float32, scales *byte)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2ValuesF32x5(SB), NOSPLIT, $0-56
 	MOVQ acc+0(FP), AX
 	MOVQ v+16(FP), CX
@@ -1383,8 +1780,11 @@ w16:
 	MOVQ         p+8(FP), R8
 	MOVQ         n+24(FP), R10
 	MOVQ         CX, R9
+	SUBQ         $0x08, R10
+	JLE          last16
 
 position16:
+	PREFETCHT0   (R9)(BX*8)
 	VMOVUPS      (R9), Y10
 	VMOVUPS      32(R9), Y11
 	VBROADCASTSS (R8), Y12
@@ -1406,6 +1806,32 @@ position16:
 	ADDQ         BX, R9
 	DECQ         R10
 	JNZ          position16
+
+last16:
+	ADDQ $0x08, R10
+
+lastPosition16:
+	VMOVUPS      (R9), Y10
+	VMOVUPS      32(R9), Y11
+	VBROADCASTSS (R8), Y12
+	VFMADD231PS  Y10, Y12, Y1
+	VFMADD231PS  Y11, Y12, Y0
+	VBROADCASTSS 256(R8), Y12
+	VFMADD231PS  Y10, Y12, Y3
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS 512(R8), Y12
+	VFMADD231PS  Y10, Y12, Y5
+	VFMADD231PS  Y11, Y12, Y4
+	VBROADCASTSS 768(R8), Y12
+	VFMADD231PS  Y10, Y12, Y7
+	VFMADD231PS  Y11, Y12, Y6
+	VBROADCASTSS 1024(R8), Y12
+	VFMADD231PS  Y10, Y12, Y9
+	VFMADD231PS  Y11, Y12, Y8
+	ADDQ         $0x04, R8
+	ADDQ         BX, R9
+	DECQ         R10
+	JNZ          lastPosition16
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      Y0, 32(AX)
 	VMOVUPS      Y3, (AX)(DX*1)
@@ -1440,8 +1866,11 @@ w8:
 	MOVQ         p+8(FP), R8
 	MOVQ         n+24(FP), R10
 	MOVQ         CX, R9
+	SUBQ         $0x08, R10
+	JLE          last8
 
 position8:
+	PREFETCHT0   (R9)(BX*8)
 	VMOVUPS      (R9), Y5
 	VBROADCASTSS (R8), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -1457,6 +1886,26 @@ position8:
 	ADDQ         BX, R9
 	DECQ         R10
 	JNZ          position8
+
+last8:
+	ADDQ $0x08, R10
+
+lastPosition8:
+	VMOVUPS      (R9), Y5
+	VBROADCASTSS (R8), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 256(R8), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 512(R8), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 768(R8), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 1024(R8), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         $0x04, R8
+	ADDQ         BX, R9
+	DECQ         R10
+	JNZ          lastPosition8
 	VMOVUPS      Y0, (AX)
 	VMOVUPS      Y1, (AX)(DX*1)
 	VMOVUPS      Y2, (AX)(DX*2)
@@ -1486,8 +1935,11 @@ w4:
 	MOVQ         p+8(FP), R8
 	MOVQ         n+24(FP), R10
 	MOVQ         CX, R9
+	SUBQ         $0x08, R10
+	JLE          last4
 
 position4:
+	PREFETCHT0   (R9)(BX*8)
 	VMOVUPS      (R9), X5
 	VBROADCASTSS (R8), X6
 	VFMADD231PS  X5, X6, X0
@@ -1503,6 +1955,26 @@ position4:
 	ADDQ         BX, R9
 	DECQ         R10
 	JNZ          position4
+
+last4:
+	ADDQ $0x08, R10
+
+lastPosition4:
+	VMOVUPS      (R9), X5
+	VBROADCASTSS (R8), X6
+	VFMADD231PS  X5, X6, X0
+	VBROADCASTSS 256(R8), X6
+	VFMADD231PS  X5, X6, X1
+	VBROADCASTSS 512(R8), X6
+	VFMADD231PS  X5, X6, X2
+	VBROADCASTSS 768(R8), X6
+	VFMADD231PS  X5, X6, X3
+	VBROADCASTSS 1024(R8), X6
+	VFMADD231PS  X5, X6, X4
+	ADDQ         $0x04, R8
+	ADDQ         BX, R9
+	DECQ         R10
+	JNZ          lastPosition4
 	VMOVUPS      X0, (AX)
 	VMOVUPS      X1, (AX)(DX*1)
 	VMOVUPS      X2, (AX)(DX*2)
@@ -1537,8 +2009,11 @@ w2:
 	MOVQ         p+8(FP), R8
 	MOVQ         n+24(FP), R10
 	MOVQ         CX, R9
+	SUBQ         $0x08, R10
+	JLE          last2
 
 position2:
+	PREFETCHT0   (R9)(BX*8)
 	VMOVSD       (R9), X0
 	VBROADCASTSS (R8), X6
 	VFMADD231PS  X0, X6, X1
@@ -1554,6 +2029,26 @@ position2:
 	ADDQ         BX, R9
 	DECQ         R10
 	JNZ          position2
+
+last2:
+	ADDQ $0x08, R10
+
+lastPosition2:
+	VMOVSD       (R9), X0
+	VBROADCASTSS (R8), X6
+	VFMADD231PS  X0, X6, X1
+	VBROADCASTSS 256(R8), X6
+	VFMADD231PS  X0, X6, X2
+	VBROADCASTSS 512(R8), X6
+	VFMADD231PS  X0, X6, X3
+	VBROADCASTSS 768(R8), X6
+	VFMADD231PS  X0, X6, X4
+	VBROADCASTSS 1024(R8), X6
+	VFMADD231PS  X0, X6, X5
+	ADDQ         $0x04, R8
+	ADDQ         BX, R9
+	DECQ         R10
+	JNZ          lastPosition2
 	VMOVSD       X1, (AX)
 	VMOVSD       X2, (AX)(DX*1)
 	VMOVSD       X3, (AX)(DX*2)
@@ -1569,7 +2064,7 @@ done:
 	RET
 
 // func avx2ValuesF32x6(acc *float32, p *float32, v *byte, n int, h int, a *float32, scales *byte)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2ValuesF32x6(SB), NOSPLIT, $0-56
 	MOVQ acc+0(FP), AX
 	MOVQ v+16(FP), CX
@@ -1606,8 +2101,11 @@ w16:
 	MOVQ         p+8(FP), R8
 	MOVQ         n+24(FP), R10
 	MOVQ         CX, R9
+	SUBQ         $0x08, R10
+	JLE          last16
 
 position16:
+	PREFETCHT0   (R9)(BX*8)
 	VMOVUPS      (R9), Y12
 	VMOVUPS      32(R9), Y13
 	VBROADCASTSS (R8), Y14
@@ -1632,6 +2130,35 @@ position16:
 	ADDQ         BX, R9
 	DECQ         R10
 	JNZ          position16
+
+last16:
+	ADDQ $0x08, R10
+
+lastPosition16:
+	VMOVUPS      (R9), Y12
+	VMOVUPS      32(R9), Y13
+	VBROADCASTSS (R8), Y14
+	VFMADD231PS  Y12, Y14, Y1
+	VFMADD231PS  Y13, Y14, Y0
+	VBROADCASTSS 256(R8), Y14
+	VFMADD231PS  Y12, Y14, Y3
+	VFMADD231PS  Y13, Y14, Y2
+	VBROADCASTSS 512(R8), Y14
+	VFMADD231PS  Y12, Y14, Y5
+	VFMADD231PS  Y13, Y14, Y4
+	VBROADCASTSS 768(R8), Y14
+	VFMADD231PS  Y12, Y14, Y7
+	VFMADD231PS  Y13, Y14, Y6
+	VBROADCASTSS 1024(R8), Y14
+	VFMADD231PS  Y12, Y14, Y9
+	VFMADD231PS  Y13, Y14, Y8
+	VBROADCASTSS 1280(R8), Y14
+	VFMADD231PS  Y12, Y14, Y11
+	VFMADD231PS  Y13, Y14, Y10
+	ADDQ         $0x04, R8
+	ADDQ         BX, R9
+	DECQ         R10
+	JNZ          lastPosition16
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      Y0, 32(AX)
 	VMOVUPS      Y3, (AX)(DX*1)
@@ -1670,8 +2197,11 @@ w8:
 	MOVQ         p+8(FP), R8
 	MOVQ         n+24(FP), R10
 	MOVQ         CX, R9
+	SUBQ         $0x08, R10
+	JLE          last8
 
 position8:
+	PREFETCHT0   (R9)(BX*8)
 	VMOVUPS      (R9), Y6
 	VBROADCASTSS (R8), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -1689,6 +2219,28 @@ position8:
 	ADDQ         BX, R9
 	DECQ         R10
 	JNZ          position8
+
+last8:
+	ADDQ $0x08, R10
+
+lastPosition8:
+	VMOVUPS      (R9), Y6
+	VBROADCASTSS (R8), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 256(R8), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 512(R8), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 768(R8), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 1024(R8), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 1280(R8), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         $0x04, R8
+	ADDQ         BX, R9
+	DECQ         R10
+	JNZ          lastPosition8
 	VMOVUPS      Y0, (AX)
 	VMOVUPS      Y1, (AX)(DX*1)
 	VMOVUPS      Y2, (AX)(DX*2)
@@ -1721,8 +2273,11 @@ w4:
 	MOVQ         p+8(FP), R8
 	MOVQ         n+24(FP), R10
 	MOVQ         CX, R9
+	SUBQ         $0x08, R10
+	JLE          last4
 
 position4:
+	PREFETCHT0   (R9)(BX*8)
 	VMOVUPS      (R9), X6
 	VBROADCASTSS (R8), X7
 	VFMADD231PS  X6, X7, X0
@@ -1740,6 +2295,28 @@ position4:
 	ADDQ         BX, R9
 	DECQ         R10
 	JNZ          position4
+
+last4:
+	ADDQ $0x08, R10
+
+lastPosition4:
+	VMOVUPS      (R9), X6
+	VBROADCASTSS (R8), X7
+	VFMADD231PS  X6, X7, X0
+	VBROADCASTSS 256(R8), X7
+	VFMADD231PS  X6, X7, X1
+	VBROADCASTSS 512(R8), X7
+	VFMADD231PS  X6, X7, X2
+	VBROADCASTSS 768(R8), X7
+	VFMADD231PS  X6, X7, X3
+	VBROADCASTSS 1024(R8), X7
+	VFMADD231PS  X6, X7, X4
+	VBROADCASTSS 1280(R8), X7
+	VFMADD231PS  X6, X7, X5
+	ADDQ         $0x04, R8
+	ADDQ         BX, R9
+	DECQ         R10
+	JNZ          lastPosition4
 	VMOVUPS      X0, (AX)
 	VMOVUPS      X1, (AX)(DX*1)
 	VMOVUPS      X2, (AX)(DX*2)
@@ -1778,8 +2355,11 @@ w2:
 	MOVQ         p+8(FP), R8
 	MOVQ         n+24(FP), R10
 	MOVQ         CX, R9
+	SUBQ         $0x08, R10
+	JLE          last2
 
 position2:
+	PREFETCHT0   (R9)(BX*8)
 	VMOVSD       (R9), X0
 	VBROADCASTSS (R8), X7
 	VFMADD231PS  X0, X7, X1
@@ -1797,6 +2377,28 @@ position2:
 	ADDQ         BX, R9
 	DECQ         R10
 	JNZ          position2
+
+last2:
+	ADDQ $0x08, R10
+
+lastPosition2:
+	VMOVSD       (R9), X0
+	VBROADCASTSS (R8), X7
+	VFMADD231PS  X0, X7, X1
+	VBROADCASTSS 256(R8), X7
+	VFMADD231PS  X0, X7, X2
+	VBROADCASTSS 512(R8), X7
+	VFMADD231PS  X0, X7, X3
+	VBROADCASTSS 768(R8), X7
+	VFMADD231PS  X0, X7, X4
+	VBROADCASTSS 1024(R8), X7
+	VFMADD231PS  X0, X7, X5
+	VBROADCASTSS 1280(R8), X7
+	VFMADD231PS  X0, X7, X6
+	ADDQ         $0x04, R8
+	ADDQ         BX, R9
+	DECQ         R10
+	JNZ          lastPosition2
 	VMOVSD       X1, (AX)
 	VMOVSD       X2, (AX)(DX*1)
 	VMOVSD       X3, (AX)(DX*2)
@@ -1840,8 +2442,8 @@ pass:
 	MOVQ   BX, DI
 
 element:
-	PREFETCHT0   512(R9)
-	PREFETCHT0   576(R9)
+	PREFETCHT0   1024(R9)
+	PREFETCHT0   1088(R9)
 	VBROADCASTSS (CX), Y8
 	VCVTPH2PS    (R9), Y9
 	VFMADD231PS  Y9, Y8, Y0
@@ -1859,8 +2461,8 @@ element:
 	VFMADD231PS  Y9, Y8, Y6
 	VCVTPH2PS    112(R9), Y9
 	VFMADD231PS  Y9, Y8, Y7
-	PREFETCHT0   640(R9)
-	PREFETCHT0   704(R9)
+	PREFETCHT0   1152(R9)
+	PREFETCHT0   1216(R9)
 	VBROADCASTSS 4(CX), Y8
 	VCVTPH2PS    128(R9), Y9
 	VFMADD231PS  Y9, Y8, Y0
@@ -1928,7 +2530,7 @@ pass:
 	MOVQ   BX, DI
 
 element:
-	PREFETCHT0   512(R9)
+	PREFETCHT0   1024(R9)
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(R8*1), Y9
 	VCVTPH2PS    (R9), Y10
@@ -1943,7 +2545,7 @@ element:
 	VCVTPH2PS    48(R9), Y10
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
-	PREFETCHT0   640(R9)
+	PREFETCHT0   1152(R9)
 	VBROADCASTSS 4(CX), Y8
 	VBROADCASTSS 4(CX)(R8*1), Y9
 	VCVTPH2PS    128(R9), Y10
@@ -1981,7 +2583,7 @@ element:
 	RET
 
 // func avx2ScoresF16x3(s *float32, q *float32, k *byte, h int, first int, last int)
-// Requires: AVX, F16C, FMA3
+// Requires: AVX, F16C, FMA3, MMX+
 TEXT ·avx2ScoresF16x3(SB), NOSPLIT, $0-48
 	MOVQ   s+0(FP), AX
 	MOVQ   q+8(FP), CX
@@ -2012,6 +2614,7 @@ pass:
 	MOVQ   BX, DI
 
 element:
+	PREFETCHT0   1024(R9)
 	VBROADCASTSS (CX), Y12
 	VBROADCASTSS (CX)(R8*1), Y13
 	VBROADCASTSS (CX)(R8*2), Y14
@@ -2031,6 +2634,7 @@ element:
 	VFMADD231PS  Y15, Y12, Y3
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
+	PREFETCHT0   1152(R9)
 	VBROADCASTSS 4(CX), Y12
 	VBROADCASTSS 4(CX)(R8*1), Y13
 	VBROADCASTSS 4(CX)(R8*2), Y14
@@ -2077,7 +2681,7 @@ element:
 	RET
 
 // func avx2ScoresF16x4(s *float32, q *float32, k *byte, h int, first int, last int)
-// Requires: AVX, F16C, FMA3
+// Requires: AVX, F16C, FMA3, MMX+
 TEXT ·avx2ScoresF16x4(SB), NOSPLIT, $0-48
 	MOVQ   s+0(FP), AX
 	MOVQ   q+8(FP), CX
@@ -2106,6 +2710,7 @@ pass:
 	MOVQ   BX, DI
 
 element:
+	PREFETCHT0   1024(R10)
 	VCVTPH2PS    (R10), Y8
 	VCVTPH2PS    16(R10), Y9
 	VBROADCASTSS (CX), Y10
@@ -2120,6 +2725,7 @@ element:
 	VBROADCASTSS (R9), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
+	PREFETCHT0   1152(R10)
 	VCVTPH2PS    128(R10), Y8
 	VCVTPH2PS    144(R10), Y9
 	VBROADCASTSS 4(CX), Y10
@@ -2159,7 +2765,7 @@ element:
 	RET
 
 // func avx2ScoresF16x5(s *float32, q *float32, k *byte, h int, first int, last int)
-// Requires: AVX, F16C, FMA3
+// Requires: AVX, F16C, FMA3, MMX+
 TEXT ·avx2ScoresF16x5(SB), NOSPLIT, $0-48
 	MOVQ   s+0(FP), AX
 	MOVQ   q+8(FP), CX
@@ -2190,6 +2796,7 @@ pass:
 	MOVQ   BX, DI
 
 element:
+	PREFETCHT0   1024(R10)
 	VCVTPH2PS    (R10), Y10
 	VCVTPH2PS    16(R10), Y11
 	VBROADCASTSS (CX), Y12
@@ -2207,6 +2814,7 @@ element:
 	VBROADCASTSS (R9)(R8*1), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
+	PREFETCHT0   1152(R10)
 	VCVTPH2PS    128(R10), Y10
 	VCVTPH2PS    144(R10), Y11
 	VBROADCASTSS 4(CX), Y12
@@ -2251,7 +2859,7 @@ element:
 	RET
 
 // func avx2ScoresF16x6(s *float32, q *float32, k *byte, h int, first int, last int)
-// Requires: AVX, F16C, FMA3
+// Requires: AVX, F16C, FMA3, MMX+
 TEXT ·avx2ScoresF16x6(SB), NOSPLIT, $0-48
 	MOVQ   s+0(FP), AX
 	MOVQ   q+8(FP), CX
@@ -2284,6 +2892,7 @@ pass:
 	MOVQ   BX, DI
 
 element:
+	PREFETCHT0   1024(R10)
 	VCVTPH2PS    (R10), Y12
 	VCVTPH2PS    16(R10), Y13
 	VBROADCASTSS (CX), Y14
@@ -2304,6 +2913,7 @@ element:
 	VBROADCASTSS (R9)(R8*2), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
+	PREFETCHT0   1152(R10)
 	VCVTPH2PS    128(R10), Y12
 	VCVTPH2PS    144(R10), Y13
 	VBROADCASTSS 4(CX), Y14
@@ -2379,6 +2989,8 @@ w64:
 	MOVQ         p+8(FP), SI
 	MOVQ         n+24(FP), R8
 	MOVQ         CX, DI
+	SUBQ         $0x08, R8
+	JLE          last64
 
 position64:
 	PREFETCHT0   (DI)(DX*8)
@@ -2404,6 +3016,32 @@ position64:
 	ADDQ         DX, DI
 	DECQ         R8
 	JNZ          position64
+
+last64:
+	ADDQ $0x08, R8
+
+lastPosition64:
+	VBROADCASTSS (SI), Y8
+	VCVTPH2PS    (DI), Y9
+	VFMADD231PS  Y9, Y8, Y1
+	VCVTPH2PS    16(DI), Y9
+	VFMADD231PS  Y9, Y8, Y2
+	VCVTPH2PS    32(DI), Y9
+	VFMADD231PS  Y9, Y8, Y3
+	VCVTPH2PS    48(DI), Y9
+	VFMADD231PS  Y9, Y8, Y4
+	VCVTPH2PS    64(DI), Y9
+	VFMADD231PS  Y9, Y8, Y5
+	VCVTPH2PS    80(DI), Y9
+	VFMADD231PS  Y9, Y8, Y6
+	VCVTPH2PS    96(DI), Y9
+	VFMADD231PS  Y9, Y8, Y7
+	VCVTPH2PS    112(DI), Y9
+	VFMADD231PS  Y9, Y8, Y0
+	ADDQ         $0x04, SI
+	ADDQ         DX, DI
+	DECQ         R8
+	JNZ          lastPosition64
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      Y2, 32(AX)
 	VMOVUPS      Y3, 64(AX)
@@ -2429,6 +3067,8 @@ w32:
 	MOVQ         p+8(FP), SI
 	MOVQ         n+24(FP), R8
 	MOVQ         CX, DI
+	SUBQ         $0x08, R8
+	JLE          last32
 
 position32:
 	PREFETCHT0   (DI)(DX*8)
@@ -2445,6 +3085,24 @@ position32:
 	ADDQ         DX, DI
 	DECQ         R8
 	JNZ          position32
+
+last32:
+	ADDQ $0x08, R8
+
+lastPosition32:
+	VBROADCASTSS (SI), Y4
+	VCVTPH2PS    (DI), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VCVTPH2PS    16(DI), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VCVTPH2PS    32(DI), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	VCVTPH2PS    48(DI), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	ADDQ         $0x04, SI
+	ADDQ         DX, DI
+	DECQ         R8
+	JNZ          lastPosition32
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      Y2, 32(AX)
 	VMOVUPS      Y3, 64(AX)
@@ -2464,6 +3122,8 @@ w16:
 	MOVQ         p+8(FP), SI
 	MOVQ         n+24(FP), R8
 	MOVQ         CX, DI
+	SUBQ         $0x08, R8
+	JLE          last16
 
 position16:
 	PREFETCHT0   (DI)(DX*8)
@@ -2476,6 +3136,20 @@ position16:
 	ADDQ         DX, DI
 	DECQ         R8
 	JNZ          position16
+
+last16:
+	ADDQ $0x08, R8
+
+lastPosition16:
+	VBROADCASTSS (SI), Y2
+	VCVTPH2PS    (DI), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	VCVTPH2PS    16(DI), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	ADDQ         $0x04, SI
+	ADDQ         DX, DI
+	DECQ         R8
+	JNZ          lastPosition16
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      Y0, 32(AX)
 	ADDQ         $0x00000040, AX
@@ -2492,6 +3166,8 @@ w8:
 	MOVQ         p+8(FP), SI
 	MOVQ         n+24(FP), R8
 	MOVQ         CX, DI
+	SUBQ         $0x08, R8
+	JLE          last8
 
 position8:
 	PREFETCHT0   (DI)(DX*8)
@@ -2502,6 +3178,18 @@ position8:
 	ADDQ         DX, DI
 	DECQ         R8
 	JNZ          position8
+
+last8:
+	ADDQ $0x08, R8
+
+lastPosition8:
+	VBROADCASTSS (SI), Y1
+	VCVTPH2PS    (DI), Y2
+	VFMADD231PS  Y2, Y1, Y0
+	ADDQ         $0x04, SI
+	ADDQ         DX, DI
+	DECQ         R8
+	JNZ          lastPosition8
 	VMOVUPS      Y0, (AX)
 	ADDQ         $0x00000020, AX
 	ADDQ         $0x00000010, CX
@@ -2517,8 +3205,11 @@ w4:
 	MOVQ         p+8(FP), SI
 	MOVQ         n+24(FP), R8
 	MOVQ         CX, DI
+	SUBQ         $0x08, R8
+	JLE          last4
 
 position4:
+	PREFETCHT0   (DI)(DX*8)
 	VBROADCASTSS (SI), X1
 	VCVTPH2PS    (DI), X2
 	VFMADD231PS  X2, X1, X0
@@ -2526,6 +3217,18 @@ position4:
 	ADDQ         DX, DI
 	DECQ         R8
 	JNZ          position4
+
+last4:
+	ADDQ $0x08, R8
+
+lastPosition4:
+	VBROADCASTSS (SI), X1
+	VCVTPH2PS    (DI), X2
+	VFMADD231PS  X2, X1, X0
+	ADDQ         $0x04, SI
+	ADDQ         DX, DI
+	DECQ         R8
+	JNZ          lastPosition4
 	VMOVUPS      X0, (AX)
 	ADDQ         $0x00000010, AX
 	ADDQ         $0x00000008, CX
@@ -2542,8 +3245,11 @@ w2:
 	MOVQ         p+8(FP), SI
 	MOVQ         n+24(FP), R8
 	MOVQ         CX, DI
+	SUBQ         $0x08, R8
+	JLE          last2
 
 position2:
+	PREFETCHT0   (DI)(DX*8)
 	VBROADCASTSS (SI), X0
 	VMOVD        (DI), X2
 	VCVTPH2PS    X2, X2
@@ -2552,6 +3258,19 @@ position2:
 	ADDQ         DX, DI
 	DECQ         R8
 	JNZ          position2
+
+last2:
+	ADDQ $0x08, R8
+
+lastPosition2:
+	VBROADCASTSS (SI), X0
+	VMOVD        (DI), X2
+	VCVTPH2PS    X2, X2
+	VFMADD231PS  X2, X0, X1
+	ADDQ         $0x04, SI
+	ADDQ         DX, DI
+	DECQ         R8
+	JNZ          lastPosition2
 	VMOVSD       X1, (AX)
 	ADDQ         $0x00000008, AX
 	ADDQ         $0x00000004, CX
@@ -2590,6 +3309,8 @@ w32:
 	MOVQ         p+8(FP), DI
 	MOVQ         n+24(FP), R9
 	MOVQ         CX, R8
+	SUBQ         $0x08, R9
+	JLE          last32
 
 position32:
 	PREFETCHT0   (R8)(BX*8)
@@ -2611,6 +3332,29 @@ position32:
 	ADDQ         BX, R8
 	DECQ         R9
 	JNZ          position32
+
+last32:
+	ADDQ $0x08, R9
+
+lastPosition32:
+	VBROADCASTSS (DI), Y8
+	VBROADCASTSS 256(DI), Y9
+	VCVTPH2PS    (R8), Y10
+	VFMADD231PS  Y10, Y8, Y1
+	VFMADD231PS  Y10, Y9, Y5
+	VCVTPH2PS    16(R8), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y6
+	VCVTPH2PS    32(R8), Y10
+	VFMADD231PS  Y10, Y8, Y3
+	VFMADD231PS  Y10, Y9, Y7
+	VCVTPH2PS    48(R8), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y4
+	ADDQ         $0x04, DI
+	ADDQ         BX, R8
+	DECQ         R9
+	JNZ          lastPosition32
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      Y2, 32(AX)
 	VMOVUPS      Y3, 64(AX)
@@ -2637,6 +3381,8 @@ w16:
 	MOVQ         p+8(FP), DI
 	MOVQ         n+24(FP), R9
 	MOVQ         CX, R8
+	SUBQ         $0x08, R9
+	JLE          last16
 
 position16:
 	PREFETCHT0   (R8)(BX*8)
@@ -2652,6 +3398,23 @@ position16:
 	ADDQ         BX, R8
 	DECQ         R9
 	JNZ          position16
+
+last16:
+	ADDQ $0x08, R9
+
+lastPosition16:
+	VBROADCASTSS (DI), Y4
+	VBROADCASTSS 256(DI), Y5
+	VCVTPH2PS    (R8), Y6
+	VFMADD231PS  Y6, Y4, Y1
+	VFMADD231PS  Y6, Y5, Y3
+	VCVTPH2PS    16(R8), Y6
+	VFMADD231PS  Y6, Y4, Y0
+	VFMADD231PS  Y6, Y5, Y2
+	ADDQ         $0x04, DI
+	ADDQ         BX, R8
+	DECQ         R9
+	JNZ          lastPosition16
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      Y0, 32(AX)
 	VMOVUPS      Y3, (AX)(DX*1)
@@ -2672,6 +3435,8 @@ w8:
 	MOVQ         p+8(FP), DI
 	MOVQ         n+24(FP), R9
 	MOVQ         CX, R8
+	SUBQ         $0x08, R9
+	JLE          last8
 
 position8:
 	PREFETCHT0   (R8)(BX*8)
@@ -2684,6 +3449,20 @@ position8:
 	ADDQ         BX, R8
 	DECQ         R9
 	JNZ          position8
+
+last8:
+	ADDQ $0x08, R9
+
+lastPosition8:
+	VBROADCASTSS (DI), Y2
+	VBROADCASTSS 256(DI), Y3
+	VCVTPH2PS    (R8), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  Y4, Y3, Y1
+	ADDQ         $0x04, DI
+	ADDQ         BX, R8
+	DECQ         R9
+	JNZ          lastPosition8
 	VMOVUPS      Y0, (AX)
 	VMOVUPS      Y1, (AX)(DX*1)
 	ADDQ         $0x00000020, AX
@@ -2702,8 +3481,11 @@ w4:
 	MOVQ         p+8(FP), DI
 	MOVQ         n+24(FP), R9
 	MOVQ         CX, R8
+	SUBQ         $0x08, R9
+	JLE          last4
 
 position4:
+	PREFETCHT0   (R8)(BX*8)
 	VBROADCASTSS (DI), X2
 	VBROADCASTSS 256(DI), X3
 	VCVTPH2PS    (R8), X4
@@ -2713,6 +3495,20 @@ position4:
 	ADDQ         BX, R8
 	DECQ         R9
 	JNZ          position4
+
+last4:
+	ADDQ $0x08, R9
+
+lastPosition4:
+	VBROADCASTSS (DI), X2
+	VBROADCASTSS 256(DI), X3
+	VCVTPH2PS    (R8), X4
+	VFMADD231PS  X4, X2, X0
+	VFMADD231PS  X4, X3, X1
+	ADDQ         $0x04, DI
+	ADDQ         BX, R8
+	DECQ         R9
+	JNZ          lastPosition4
 	VMOVUPS      X0, (AX)
 	VMOVUPS      X1, (AX)(DX*1)
 	ADDQ         $0x00000010, AX
@@ -2733,8 +3529,11 @@ w2:
 	MOVQ         p+8(FP), DI
 	MOVQ         n+24(FP), R9
 	MOVQ         CX, R8
+	SUBQ         $0x08, R9
+	JLE          last2
 
 position2:
+	PREFETCHT0   (R8)(BX*8)
 	VBROADCASTSS (DI), X0
 	VBROADCASTSS 256(DI), X3
 	VMOVD        (R8), X4
@@ -2745,6 +3544,21 @@ position2:
 	ADDQ         BX, R8
 	DECQ         R9
 	JNZ          position2
+
+last2:
+	ADDQ $0x08, R9
+
+lastPosition2:
+	VBROADCASTSS (DI), X0
+	VBROADCASTSS 256(DI), X3
+	VMOVD        (R8), X4
+	VCVTPH2PS    X4, X4
+	VFMADD231PS  X4, X0, X1
+	VFMADD231PS  X4, X3, X2
+	ADDQ         $0x04, DI
+	ADDQ         BX, R8
+	DECQ         R9
+	JNZ          lastPosition2
 	VMOVSD       X1, (AX)
 	VMOVSD       X2, (AX)(DX*1)
 	ADDQ         $0x00000008, AX
@@ -2757,7 +3571,7 @@ done:
 	RET
 
 // func avx2ValuesF16x3(acc *float32, p *float32, v *byte, n int, h int, a *float32, scales *byte)
-// Requires: AVX, F16C, FMA3
+// Requires: AVX, F16C, FMA3, MMX+
 TEXT ·avx2ValuesF16x3(SB), NOSPLIT, $0-56
 	MOVQ acc+0(FP), AX
 	MOVQ v+16(FP), CX
@@ -2789,8 +3603,11 @@ w32:
 	MOVQ         p+8(FP), DI
 	MOVQ         n+24(FP), R9
 	MOVQ         CX, R8
+	SUBQ         $0x08, R9
+	JLE          last32
 
 position32:
+	PREFETCHT0   (R8)(BX*8)
 	VBROADCASTSS (DI), Y12
 	VBROADCASTSS 256(DI), Y13
 	VBROADCASTSS 512(DI), Y14
@@ -2814,6 +3631,34 @@ position32:
 	ADDQ         BX, R8
 	DECQ         R9
 	JNZ          position32
+
+last32:
+	ADDQ $0x08, R9
+
+lastPosition32:
+	VBROADCASTSS (DI), Y12
+	VBROADCASTSS 256(DI), Y13
+	VBROADCASTSS 512(DI), Y14
+	VCVTPH2PS    (R8), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y5
+	VFMADD231PS  Y15, Y14, Y9
+	VCVTPH2PS    16(R8), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y6
+	VFMADD231PS  Y15, Y14, Y10
+	VCVTPH2PS    32(R8), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y7
+	VFMADD231PS  Y15, Y14, Y11
+	VCVTPH2PS    48(R8), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VFMADD231PS  Y15, Y13, Y4
+	VFMADD231PS  Y15, Y14, Y8
+	ADDQ         $0x04, DI
+	ADDQ         BX, R8
+	DECQ         R9
+	JNZ          lastPosition32
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      Y2, 32(AX)
 	VMOVUPS      Y3, 64(AX)
@@ -2847,8 +3692,11 @@ w16:
 	MOVQ         p+8(FP), DI
 	MOVQ         n+24(FP), R9
 	MOVQ         CX, R8
+	SUBQ         $0x08, R9
+	JLE          last16
 
 position16:
+	PREFETCHT0   (R8)(BX*8)
 	VBROADCASTSS (DI), Y6
 	VBROADCASTSS 256(DI), Y7
 	VBROADCASTSS 512(DI), Y8
@@ -2864,6 +3712,26 @@ position16:
 	ADDQ         BX, R8
 	DECQ         R9
 	JNZ          position16
+
+last16:
+	ADDQ $0x08, R9
+
+lastPosition16:
+	VBROADCASTSS (DI), Y6
+	VBROADCASTSS 256(DI), Y7
+	VBROADCASTSS 512(DI), Y8
+	VCVTPH2PS    (R8), Y9
+	VFMADD231PS  Y9, Y6, Y1
+	VFMADD231PS  Y9, Y7, Y3
+	VFMADD231PS  Y9, Y8, Y5
+	VCVTPH2PS    16(R8), Y9
+	VFMADD231PS  Y9, Y6, Y0
+	VFMADD231PS  Y9, Y7, Y2
+	VFMADD231PS  Y9, Y8, Y4
+	ADDQ         $0x04, DI
+	ADDQ         BX, R8
+	DECQ         R9
+	JNZ          lastPosition16
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      Y0, 32(AX)
 	VMOVUPS      Y3, (AX)(DX*1)
@@ -2888,8 +3756,11 @@ w8:
 	MOVQ         p+8(FP), DI
 	MOVQ         n+24(FP), R9
 	MOVQ         CX, R8
+	SUBQ         $0x08, R9
+	JLE          last8
 
 position8:
+	PREFETCHT0   (R8)(BX*8)
 	VBROADCASTSS (DI), Y3
 	VBROADCASTSS 256(DI), Y4
 	VBROADCASTSS 512(DI), Y5
@@ -2901,6 +3772,22 @@ position8:
 	ADDQ         BX, R8
 	DECQ         R9
 	JNZ          position8
+
+last8:
+	ADDQ $0x08, R9
+
+lastPosition8:
+	VBROADCASTSS (DI), Y3
+	VBROADCASTSS 256(DI), Y4
+	VBROADCASTSS 512(DI), Y5
+	VCVTPH2PS    (R8), Y6
+	VFMADD231PS  Y6, Y3, Y0
+	VFMADD231PS  Y6, Y4, Y1
+	VFMADD231PS  Y6, Y5, Y2
+	ADDQ         $0x04, DI
+	ADDQ         BX, R8
+	DECQ         R9
+	JNZ          lastPosition8
 	VMOVUPS      Y0, (AX)
 	VMOVUPS      Y1, (AX)(DX*1)
 	VMOVUPS      Y2, (AX)(DX*2)
@@ -2922,8 +3809,11 @@ w4:
 	MOVQ         p+8(FP), DI
 	MOVQ         n+24(FP), R9
 	MOVQ         CX, R8
+	SUBQ         $0x08, R9
+	JLE          last4
 
 position4:
+	PREFETCHT0   (R8)(BX*8)
 	VBROADCASTSS (DI), X3
 	VBROADCASTSS 256(DI), X4
 	VBROADCASTSS 512(DI), X5
@@ -2935,6 +3825,22 @@ position4:
 	ADDQ         BX, R8
 	DECQ         R9
 	JNZ          position4
+
+last4:
+	ADDQ $0x08, R9
+
+lastPosition4:
+	VBROADCASTSS (DI), X3
+	VBROADCASTSS 256(DI), X4
+	VBROADCASTSS 512(DI), X5
+	VCVTPH2PS    (R8), X6
+	VFMADD231PS  X6, X3, X0
+	VFMADD231PS  X6, X4, X1
+	VFMADD231PS  X6, X5, X2
+	ADDQ         $0x04, DI
+	ADDQ         BX, R8
+	DECQ         R9
+	JNZ          lastPosition4
 	VMOVUPS      X0, (AX)
 	VMOVUPS      X1, (AX)(DX*1)
 	VMOVUPS      X2, (AX)(DX*2)
@@ -2959,8 +3865,11 @@ w2:
 	MOVQ         p+8(FP), DI
 	MOVQ         n+24(FP), R9
 	MOVQ         CX, R8
+	SUBQ         $0x08, R9
+	JLE          last2
 
 position2:
+	PREFETCHT0   (R8)(BX*8)
 	VBROADCASTSS (DI), X0
 	VBROADCASTSS 256(DI), X4
 	VBROADCASTSS 512(DI), X5
@@ -2973,6 +3882,23 @@ position2:
 	ADDQ         BX, R8
 	DECQ         R9
 	JNZ          position2
+
+last2:
+	ADDQ $0x08, R9
+
+lastPosition2:
+	VBROADCASTSS (DI), X0
+	VBROADCASTSS 256(DI), X4
+	VBROADCASTSS 512(DI), X5
+	VMOVD        (R8), X6
+	VCVTPH2PS    X6, X6
+	VFMADD231PS  X6, X0, X1
+	VFMADD231PS  X6, X4, X2
+	VFMADD231PS  X6, X5, X3
+	ADDQ         $0x04, DI
+	ADDQ         BX, R8
+	DECQ         R9
+	JNZ          lastPosition2
 	VMOVSD       X1, (AX)
 	VMOVSD       X2, (AX)(DX*1)
 	VMOVSD       X3, (AX)(DX*2)
@@ -2986,7 +3912,7 @@ done:
 	RET
 
 // func avx2ValuesF16x4(acc *float32, p *float32, v *byte, n int, h int, a *float32, scales *byte)
-// Requires: AVX, F16C, FMA3
+// Requires: AVX, F16C, FMA3, MMX+
 TEXT ·avx2ValuesF16x4(SB), NOSPLIT, $0-56
 	MOVQ acc+0(FP), AX
 	MOVQ v+16(FP), CX
@@ -3017,8 +3943,11 @@ w16:
 	MOVQ         p+8(FP), R8
 	MOVQ         n+24(FP), R10
 	MOVQ         CX, R9
+	SUBQ         $0x08, R10
+	JLE          last16
 
 position16:
+	PREFETCHT0   (R9)(BX*8)
 	VCVTPH2PS    (R9), Y8
 	VCVTPH2PS    16(R9), Y9
 	VBROADCASTSS (R8), Y10
@@ -3037,6 +3966,29 @@ position16:
 	ADDQ         BX, R9
 	DECQ         R10
 	JNZ          position16
+
+last16:
+	ADDQ $0x08, R10
+
+lastPosition16:
+	VCVTPH2PS    (R9), Y8
+	VCVTPH2PS    16(R9), Y9
+	VBROADCASTSS (R8), Y10
+	VFMADD231PS  Y8, Y10, Y1
+	VFMADD231PS  Y9, Y10, Y0
+	VBROADCASTSS 256(R8), Y10
+	VFMADD231PS  Y8, Y10, Y3
+	VFMADD231PS  Y9, Y10, Y2
+	VBROADCASTSS 512(R8), Y10
+	VFMADD231PS  Y8, Y10, Y5
+	VFMADD231PS  Y9, Y10, Y4
+	VBROADCASTSS 768(R8), Y10
+	VFMADD231PS  Y8, Y10, Y7
+	VFMADD231PS  Y9, Y10, Y6
+	ADDQ         $0x04, R8
+	ADDQ         BX, R9
+	DECQ         R10
+	JNZ          lastPosition16
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      Y0, 32(AX)
 	VMOVUPS      Y3, (AX)(DX*1)
@@ -3067,8 +4019,11 @@ w8:
 	MOVQ         p+8(FP), R8
 	MOVQ         n+24(FP), R10
 	MOVQ         CX, R9
+	SUBQ         $0x08, R10
+	JLE          last8
 
 position8:
+	PREFETCHT0   (R9)(BX*8)
 	VCVTPH2PS    (R9), Y4
 	VBROADCASTSS (R8), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -3082,6 +4037,24 @@ position8:
 	ADDQ         BX, R9
 	DECQ         R10
 	JNZ          position8
+
+last8:
+	ADDQ $0x08, R10
+
+lastPosition8:
+	VCVTPH2PS    (R9), Y4
+	VBROADCASTSS (R8), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 256(R8), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 512(R8), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 768(R8), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x04, R8
+	ADDQ         BX, R9
+	DECQ         R10
+	JNZ          lastPosition8
 	VMOVUPS      Y0, (AX)
 	VMOVUPS      Y1, (AX)(DX*1)
 	VMOVUPS      Y2, (AX)(DX*2)
@@ -3108,8 +4081,11 @@ w4:
 	MOVQ         p+8(FP), R8
 	MOVQ         n+24(FP), R10
 	MOVQ         CX, R9
+	SUBQ         $0x08, R10
+	JLE          last4
 
 position4:
+	PREFETCHT0   (R9)(BX*8)
 	VCVTPH2PS    (R9), X4
 	VBROADCASTSS (R8), X5
 	VFMADD231PS  X4, X5, X0
@@ -3123,6 +4099,24 @@ position4:
 	ADDQ         BX, R9
 	DECQ         R10
 	JNZ          position4
+
+last4:
+	ADDQ $0x08, R10
+
+lastPosition4:
+	VCVTPH2PS    (R9), X4
+	VBROADCASTSS (R8), X5
+	VFMADD231PS  X4, X5, X0
+	VBROADCASTSS 256(R8), X5
+	VFMADD231PS  X4, X5, X1
+	VBROADCASTSS 512(R8), X5
+	VFMADD231PS  X4, X5, X2
+	VBROADCASTSS 768(R8), X5
+	VFMADD231PS  X4, X5, X3
+	ADDQ         $0x04, R8
+	ADDQ         BX, R9
+	DECQ         R10
+	JNZ          lastPosition4
 	VMOVUPS      X0, (AX)
 	VMOVUPS      X1, (AX)(DX*1)
 	VMOVUPS      X2, (AX)(DX*2)
@@ -3153,8 +4147,11 @@ w2:
 	MOVQ         p+8(FP), R8
 	MOVQ         n+24(FP), R10
 	MOVQ         CX, R9
+	SUBQ         $0x08, R10
+	JLE          last2
 
 position2:
+	PREFETCHT0   (R9)(BX*8)
 	VMOVD        (R9), X0
 	VCVTPH2PS    X0, X0
 	VBROADCASTSS (R8), X5
@@ -3169,6 +4166,25 @@ position2:
 	ADDQ         BX, R9
 	DECQ         R10
 	JNZ          position2
+
+last2:
+	ADDQ $0x08, R10
+
+lastPosition2:
+	VMOVD        (R9), X0
+	VCVTPH2PS    X0, X0
+	VBROADCASTSS (R8), X5
+	VFMADD231PS  X0, X5, X1
+	VBROADCASTSS 256(R8), X5
+	VFMADD231PS  X0, X5, X2
+	VBROADCASTSS 512(R8), X5
+	VFMADD231PS  X0, X5, X3
+	VBROADCASTSS 768(R8), X5
+	VFMADD231PS  X0, X5, X4
+	ADDQ         $0x04, R8
+	ADDQ         BX, R9
+	DECQ         R10
+	JNZ          lastPosition2
 	VMOVSD       X1, (AX)
 	VMOVSD       X2, (AX)(DX*1)
 	VMOVSD       X3, (AX)(DX*2)
@@ -3183,7 +4199,7 @@ done:
 	RET
 
 // func avx2ValuesF16x5(acc *float32, p *float32, v *byte, n int, h int, a *float32, scales *byte)
-// Requires: AVX, F16C, FMA3
+// Requires: AVX, F16C, FMA3, MMX+
 TEXT ·avx2ValuesF16x5(SB), NOSPLIT, $0-56
 	MOVQ acc+0(FP), AX
 	MOVQ v+16(FP), CX
@@ -3217,8 +4233,11 @@ w16:
 	MOVQ         p+8(FP), R8
 	MOVQ         n+24(FP), R10
 	MOVQ         CX, R9
+	SUBQ         $0x08, R10
+	JLE          last16
 
 position16:
+	PREFETCHT0   (R9)(BX*8)
 	VCVTPH2PS    (R9), Y10
 	VCVTPH2PS    16(R9), Y11
 	VBROADCASTSS (R8), Y12
@@ -3240,6 +4259,32 @@ position16:
 	ADDQ         BX, R9
 	DECQ         R10
 	JNZ          position16
+
+last16:
+	ADDQ $0x08, R10
+
+lastPosition16:
+	VCVTPH2PS    (R9), Y10
+	VCVTPH2PS    16(R9), Y11
+	VBROADCASTSS (R8), Y12
+	VFMADD231PS  Y10, Y12, Y1
+	VFMADD231PS  Y11, Y12, Y0
+	VBROADCASTSS 256(R8), Y12
+	VFMADD231PS  Y10, Y12, Y3
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS 512(R8), Y12
+	VFMADD231PS  Y10, Y12, Y5
+	VFMADD231PS  Y11, Y12, Y4
+	VBROADCASTSS 768(R8), Y12
+	VFMADD231PS  Y10, Y12, Y7
+	VFMADD231PS  Y11, Y12, Y6
+	VBROADCASTSS 1024(R8), Y12
+	VFMADD231PS  Y10, Y12, Y9
+	VFMADD231PS  Y11, Y12, Y8
+	ADDQ         $0x04, R8
+	ADDQ         BX, R9
+	DECQ         R10
+	JNZ          lastPosition16
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      Y0, 32(AX)
 	VMOVUPS      Y3, (AX)(DX*1)
@@ -3274,8 +4319,11 @@ w8:
 	MOVQ         p+8(FP), R8
 	MOVQ         n+24(FP), R10
 	MOVQ         CX, R9
+	SUBQ         $0x08, R10
+	JLE          last8
 
 position8:
+	PREFETCHT0   (R9)(BX*8)
 	VCVTPH2PS    (R9), Y5
 	VBROADCASTSS (R8), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -3291,6 +4339,26 @@ position8:
 	ADDQ         BX, R9
 	DECQ         R10
 	JNZ          position8
+
+last8:
+	ADDQ $0x08, R10
+
+lastPosition8:
+	VCVTPH2PS    (R9), Y5
+	VBROADCASTSS (R8), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 256(R8), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 512(R8), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 768(R8), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 1024(R8), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         $0x04, R8
+	ADDQ         BX, R9
+	DECQ         R10
+	JNZ          lastPosition8
 	VMOVUPS      Y0, (AX)
 	VMOVUPS      Y1, (AX)(DX*1)
 	VMOVUPS      Y2, (AX)(DX*2)
@@ -3320,8 +4388,11 @@ w4:
 	MOVQ         p+8(FP), R8
 	MOVQ         n+24(FP), R10
 	MOVQ         CX, R9
+	SUBQ         $0x08, R10
+	JLE          last4
 
 position4:
+	PREFETCHT0   (R9)(BX*8)
 	VCVTPH2PS    (R9), X5
 	VBROADCASTSS (R8), X6
 	VFMADD231PS  X5, X6, X0
@@ -3337,6 +4408,26 @@ position4:
 	ADDQ         BX, R9
 	DECQ         R10
 	JNZ          position4
+
+last4:
+	ADDQ $0x08, R10
+
+lastPosition4:
+	VCVTPH2PS    (R9), X5
+	VBROADCASTSS (R8), X6
+	VFMADD231PS  X5, X6, X0
+	VBROADCASTSS 256(R8), X6
+	VFMADD231PS  X5, X6, X1
+	VBROADCASTSS 512(R8), X6
+	VFMADD231PS  X5, X6, X2
+	VBROADCASTSS 768(R8), X6
+	VFMADD231PS  X5, X6, X3
+	VBROADCASTSS 1024(R8), X6
+	VFMADD231PS  X5, X6, X4
+	ADDQ         $0x04, R8
+	ADDQ         BX, R9
+	DECQ         R10
+	JNZ          lastPosition4
 	VMOVUPS      X0, (AX)
 	VMOVUPS      X1, (AX)(DX*1)
 	VMOVUPS      X2, (AX)(DX*2)
@@ -3371,8 +4462,11 @@ w2:
 	MOVQ         p+8(FP), R8
 	MOVQ         n+24(FP), R10
 	MOVQ         CX, R9
+	SUBQ         $0x08, R10
+	JLE          last2
 
 position2:
+	PREFETCHT0   (R9)(BX*8)
 	VMOVD        (R9), X0
 	VCVTPH2PS    X0, X0
 	VBROADCASTSS (R8), X6
@@ -3389,6 +4483,27 @@ position2:
 	ADDQ         BX, R9
 	DECQ         R10
 	JNZ          position2
+
+last2:
+	ADDQ $0x08, R10
+
+lastPosition2:
+	VMOVD        (R9), X0
+	VCVTPH2PS    X0, X0
+	VBROADCASTSS (R8), X6
+	VFMADD231PS  X0, X6, X1
+	VBROADCASTSS 256(R8), X6
+	VFMADD231PS  X0, X6, X2
+	VBROADCASTSS 512(R8), X6
+	VFMADD231PS  X0, X6, X3
+	VBROADCASTSS 768(R8), X6
+	VFMADD231PS  X0, X6, X4
+	VBROADCASTSS 1024(R8), X6
+	VFMADD231PS  X0, X6, X5
+	ADDQ         $0x04, R8
+	ADDQ         BX, R9
+	DECQ         R10
+	JNZ          lastPosition2
 	VMOVSD       X1, (AX)
 	VMOVSD       X2, (AX)(DX*1)
 	VMOVSD       X3, (AX)(DX*2)
@@ -3404,7 +4519,7 @@ done:
 	RET
 
 // func avx2ValuesF16x6(acc *float32, p *float32, v *byte, n int, h int, a *float32, scales *byte)
-// Requires: AVX, F16C, FMA3
+// Requires: AVX, F16C, FMA3, MMX+
 TEXT ·avx2ValuesF16x6(SB), NOSPLIT, $0-56
 	MOVQ acc+0(FP), AX
 	MOVQ v+16(FP), CX
@@ -3441,8 +4556,11 @@ w16:
 	MOVQ         p+8(FP), R8
 	MOVQ         n+24(FP), R10
 	MOVQ         CX, R9
+	SUBQ         $0x08, R10
+	JLE          last16
 
 position16:
+	PREFETCHT0   (R9)(BX*8)
 	VCVTPH2PS    (R9), Y12
 	VCVTPH2PS    16(R9), Y13
 	VBROADCASTSS (R8), Y14
@@ -3467,6 +4585,35 @@ position16:
 	ADDQ         BX, R9
 	DECQ         R10
 	JNZ          position16
+
+last16:
+	ADDQ $0x08, R10
+
+lastPosition16:
+	VCVTPH2PS    (R9), Y12
+	VCVTPH2PS    16(R9), Y13
+	VBROADCASTSS (R8), Y14
+	VFMADD231PS  Y12, Y14, Y1
+	VFMADD231PS  Y13, Y14, Y0
+	VBROADCASTSS 256(R8), Y14
+	VFMADD231PS  Y12, Y14, Y3
+	VFMADD231PS  Y13, Y14, Y2
+	VBROADCASTSS 512(R8), Y14
+	VFMADD231PS  Y12, Y14, Y5
+	VFMADD231PS  Y13, Y14, Y4
+	VBROADCASTSS 768(R8), Y14
+	VFMADD231PS  Y12, Y14, Y7
+	VFMADD231PS  Y13, Y14, Y6
+	VBROADCASTSS 1024(R8), Y14
+	VFMADD231PS  Y12, Y14, Y9
+	VFMADD231PS  Y13, Y14, Y8
+	VBROADCASTSS 1280(R8), Y14
+	VFMADD231PS  Y12, Y14, Y11
+	VFMADD231PS  Y13, Y14, Y10
+	ADDQ         $0x04, R8
+	ADDQ         BX, R9
+	DECQ         R10
+	JNZ          lastPosition16
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      Y0, 32(AX)
 	VMOVUPS      Y3, (AX)(DX*1)
@@ -3505,8 +4652,11 @@ w8:
 	MOVQ         p+8(FP), R8
 	MOVQ         n+24(FP), R10
 	MOVQ         CX, R9
+	SUBQ         $0x08, R10
+	JLE          last8
 
 position8:
+	PREFETCHT0   (R9)(BX*8)
 	VCVTPH2PS    (R9), Y6
 	VBROADCASTSS (R8), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -3524,6 +4674,28 @@ position8:
 	ADDQ         BX, R9
 	DECQ         R10
 	JNZ          position8
+
+last8:
+	ADDQ $0x08, R10
+
+lastPosition8:
+	VCVTPH2PS    (R9), Y6
+	VBROADCASTSS (R8), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 256(R8), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 512(R8), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 768(R8), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 1024(R8), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 1280(R8), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         $0x04, R8
+	ADDQ         BX, R9
+	DECQ         R10
+	JNZ          lastPosition8
 	VMOVUPS      Y0, (AX)
 	VMOVUPS      Y1, (AX)(DX*1)
 	VMOVUPS      Y2, (AX)(DX*2)
@@ -3556,8 +4728,11 @@ w4:
 	MOVQ         p+8(FP), R8
 	MOVQ         n+24(FP), R10
 	MOVQ         CX, R9
+	SUBQ         $0x08, R10
+	JLE          last4
 
 position4:
+	PREFETCHT0   (R9)(BX*8)
 	VCVTPH2PS    (R9), X6
 	VBROADCASTSS (R8), X7
 	VFMADD231PS  X6, X7, X0
@@ -3575,6 +4750,28 @@ position4:
 	ADDQ         BX, R9
 	DECQ         R10
 	JNZ          position4
+
+last4:
+	ADDQ $0x08, R10
+
+lastPosition4:
+	VCVTPH2PS    (R9), X6
+	VBROADCASTSS (R8), X7
+	VFMADD231PS  X6, X7, X0
+	VBROADCASTSS 256(R8), X7
+	VFMADD231PS  X6, X7, X1
+	VBROADCASTSS 512(R8), X7
+	VFMADD231PS  X6, X7, X2
+	VBROADCASTSS 768(R8), X7
+	VFMADD231PS  X6, X7, X3
+	VBROADCASTSS 1024(R8), X7
+	VFMADD231PS  X6, X7, X4
+	VBROADCASTSS 1280(R8), X7
+	VFMADD231PS  X6, X7, X5
+	ADDQ         $0x04, R8
+	ADDQ         BX, R9
+	DECQ         R10
+	JNZ          lastPosition4
 	VMOVUPS      X0, (AX)
 	VMOVUPS      X1, (AX)(DX*1)
 	VMOVUPS      X2, (AX)(DX*2)
@@ -3613,8 +4810,11 @@ w2:
 	MOVQ         p+8(FP), R8
 	MOVQ         n+24(FP), R10
 	MOVQ         CX, R9
+	SUBQ         $0x08, R10
+	JLE          last2
 
 position2:
+	PREFETCHT0   (R9)(BX*8)
 	VMOVD        (R9), X0
 	VCVTPH2PS    X0, X0
 	VBROADCASTSS (R8), X7
@@ -3633,6 +4833,29 @@ position2:
 	ADDQ         BX, R9
 	DECQ         R10
 	JNZ          position2
+
+last2:
+	ADDQ $0x08, R10
+
+lastPosition2:
+	VMOVD        (R9), X0
+	VCVTPH2PS    X0, X0
+	VBROADCASTSS (R8), X7
+	VFMADD231PS  X0, X7, X1
+	VBROADCASTSS 256(R8), X7
+	VFMADD231PS  X0, X7, X2
+	VBROADCASTSS 512(R8), X7
+	VFMADD231PS  X0, X7, X3
+	VBROADCASTSS 768(R8), X7
+	VFMADD231PS  X0, X7, X4
+	VBROADCASTSS 1024(R8), X7
+	VFMADD231PS  X0, X7, X5
+	VBROADCASTSS 1280(R8), X7
+	VFMADD231PS  X0, X7, X6
+	ADDQ         $0x04, R8
+	ADDQ         BX, R9
+	DECQ         R10
+	JNZ          lastPosition2
 	VMOVSD       X1, (AX)
 	VMOVSD       X2, (AX)(DX*1)
 	VMOVSD       X3, (AX)(DX*2)
@@ -3913,7 +5136,7 @@ element:
 	RET
 
 // func avx2ScoresQ8x3(s *float32, q *float32, k *byte, h int, first int, last int)
-// Requires: AVX, AVX2, F16C, FMA3
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
 TEXT ·avx2ScoresQ8x3(SB), NOSPLIT, $128-48
 	MOVQ   s+0(FP), AX
 	MOVQ   q+8(FP), CX
@@ -3961,6 +5184,7 @@ block:
 	ADDQ      $0x00000080, R10
 
 element:
+	PREFETCHT0   512(R11)
 	VBROADCASTSS (CX), Y12
 	VBROADCASTSS (CX)(R8*1), Y13
 	VBROADCASTSS (CX)(R8*2), Y14
@@ -3988,6 +5212,7 @@ element:
 	VFMADD231PS  Y15, Y12, Y3
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
+	PREFETCHT0   576(R11)
 	VBROADCASTSS 4(CX), Y12
 	VBROADCASTSS 4(CX)(R8*1), Y13
 	VBROADCASTSS 4(CX)(R8*2), Y14
@@ -4046,7 +5271,7 @@ element:
 	RET
 
 // func avx2ScoresQ8x4(s *float32, q *float32, k *byte, h int, first int, last int)
-// Requires: AVX, AVX2, F16C, FMA3
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
 TEXT ·avx2ScoresQ8x4(SB), NOSPLIT, $64-48
 	MOVQ   s+0(FP), AX
 	MOVQ   q+8(FP), CX
@@ -4088,6 +5313,7 @@ block:
 	ADDQ      $0x00000080, R11
 
 element:
+	PREFETCHT0   512(R12)
 	VPMOVSXBD    (R12), Y8
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       (SP), Y8, Y8
@@ -4106,6 +5332,7 @@ element:
 	VBROADCASTSS (R9), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
+	PREFETCHT0   576(R12)
 	VPMOVSXBD    64(R12), Y8
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       (SP), Y8, Y8
@@ -4153,7 +5380,7 @@ element:
 	RET
 
 // func avx2ScoresQ8x5(s *float32, q *float32, k *byte, h int, first int, last int)
-// Requires: AVX, AVX2, F16C, FMA3
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
 TEXT ·avx2ScoresQ8x5(SB), NOSPLIT, $64-48
 	MOVQ   s+0(FP), AX
 	MOVQ   q+8(FP), CX
@@ -4197,6 +5424,7 @@ block:
 	ADDQ      $0x00000080, R11
 
 element:
+	PREFETCHT0   512(R12)
 	VPMOVSXBD    (R12), Y10
 	VCVTDQ2PS    Y10, Y10
 	VMULPS       (SP), Y10, Y10
@@ -4218,6 +5446,7 @@ element:
 	VBROADCASTSS (R9)(R8*1), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
+	PREFETCHT0   576(R12)
 	VPMOVSXBD    64(R12), Y10
 	VCVTDQ2PS    Y10, Y10
 	VMULPS       (SP), Y10, Y10
@@ -4270,7 +5499,7 @@ element:
 	RET
 
 // func avx2ScoresQ8x6(s *float32, q *float32, k *byte, h int, first int, last int)
-// Requires: AVX, AVX2, F16C, FMA3
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
 TEXT ·avx2ScoresQ8x6(SB), NOSPLIT, $64-48
 	MOVQ   s+0(FP), AX
 	MOVQ   q+8(FP), CX
@@ -4316,6 +5545,7 @@ block:
 	ADDQ      $0x00000080, R11
 
 element:
+	PREFETCHT0   512(R12)
 	VPMOVSXBD    (R12), Y12
 	VCVTDQ2PS    Y12, Y12
 	VMULPS       (SP), Y12, Y12
@@ -4340,6 +5570,7 @@ element:
 	VBROADCASTSS (R9)(R8*2), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
+	PREFETCHT0   576(R12)
 	VPMOVSXBD    64(R12), Y12
 	VCVTDQ2PS    Y12, Y12
 	VMULPS       (SP), Y12, Y12
@@ -4423,6 +5654,8 @@ w32:
 	MOVQ         n+24(FP), R10
 	MOVQ         CX, R9
 	MOVQ         DI, R11
+	SUBQ         $0x08, R10
+	JLE          last32
 
 position32:
 	PREFETCHT0   (R9)(DX*8)
@@ -4450,6 +5683,35 @@ position32:
 	ADDQ         R8, R11
 	DECQ         R10
 	JNZ          position32
+
+last32:
+	ADDQ $0x08, R10
+
+lastPosition32:
+	VPBROADCASTW (R11), X4
+	VCVTPH2PS    X4, Y4
+	VBROADCASTSS (SI), Y5
+	VPMOVSXBD    (R9), Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y4, Y6, Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VPMOVSXBD    8(R9), Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y4, Y6, Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VPMOVSXBD    16(R9), Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y4, Y6, Y6
+	VFMADD231PS  Y6, Y5, Y3
+	VPMOVSXBD    24(R9), Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y4, Y6, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	ADDQ         $0x04, SI
+	ADDQ         DX, R9
+	ADDQ         R8, R11
+	DECQ         R10
+	JNZ          lastPosition32
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      Y2, 32(AX)
 	VMOVUPS      Y3, 64(AX)
@@ -4496,6 +5758,8 @@ w32:
 	MOVQ         n+24(FP), R11
 	MOVQ         CX, R10
 	MOVQ         R8, R12
+	SUBQ         $0x08, R11
+	JLE          last32
 
 position32:
 	PREFETCHT0   (R10)(BX*8)
@@ -4528,6 +5792,40 @@ position32:
 	ADDQ         R9, R12
 	DECQ         R11
 	JNZ          position32
+
+last32:
+	ADDQ $0x08, R11
+
+lastPosition32:
+	VPBROADCASTW (R12), X8
+	VCVTPH2PS    X8, Y8
+	VBROADCASTSS (DI), Y9
+	VBROADCASTSS 256(DI), Y10
+	VPMOVSXBD    (R10), Y11
+	VCVTDQ2PS    Y11, Y11
+	VMULPS       Y8, Y11, Y11
+	VFMADD231PS  Y11, Y9, Y1
+	VFMADD231PS  Y11, Y10, Y5
+	VPMOVSXBD    8(R10), Y11
+	VCVTDQ2PS    Y11, Y11
+	VMULPS       Y8, Y11, Y11
+	VFMADD231PS  Y11, Y9, Y2
+	VFMADD231PS  Y11, Y10, Y6
+	VPMOVSXBD    16(R10), Y11
+	VCVTDQ2PS    Y11, Y11
+	VMULPS       Y8, Y11, Y11
+	VFMADD231PS  Y11, Y9, Y3
+	VFMADD231PS  Y11, Y10, Y7
+	VPMOVSXBD    24(R10), Y11
+	VCVTDQ2PS    Y11, Y11
+	VMULPS       Y8, Y11, Y11
+	VFMADD231PS  Y11, Y9, Y0
+	VFMADD231PS  Y11, Y10, Y4
+	ADDQ         $0x04, DI
+	ADDQ         BX, R10
+	ADDQ         R9, R12
+	DECQ         R11
+	JNZ          lastPosition32
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      Y2, 32(AX)
 	VMOVUPS      Y3, 64(AX)
@@ -4547,7 +5845,7 @@ done:
 	RET
 
 // func avx2ValuesQ8x3(acc *float32, p *float32, v *byte, n int, h int, a *float32, scales *byte)
-// Requires: AVX, AVX2, F16C, FMA3
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
 TEXT ·avx2ValuesQ8x3(SB), NOSPLIT, $0-56
 	MOVQ acc+0(FP), AX
 	MOVQ v+16(FP), CX
@@ -4577,8 +5875,11 @@ w16:
 	MOVQ         n+24(FP), R12
 	MOVQ         CX, R11
 	MOVQ         R8, R13
+	SUBQ         $0x08, R12
+	JLE          last16
 
 position16:
+	PREFETCHT0   (R11)(BX*8)
 	VPBROADCASTW (R13), X6
 	VCVTPH2PS    X6, Y6
 	VBROADCASTSS (R10), Y7
@@ -4601,6 +5902,33 @@ position16:
 	ADDQ         R9, R13
 	DECQ         R12
 	JNZ          position16
+
+last16:
+	ADDQ $0x08, R12
+
+lastPosition16:
+	VPBROADCASTW (R13), X6
+	VCVTPH2PS    X6, Y6
+	VBROADCASTSS (R10), Y7
+	VBROADCASTSS 256(R10), Y8
+	VBROADCASTSS 512(R10), Y9
+	VPMOVSXBD    (R11), Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       Y6, Y10, Y10
+	VFMADD231PS  Y10, Y7, Y1
+	VFMADD231PS  Y10, Y8, Y3
+	VFMADD231PS  Y10, Y9, Y5
+	VPMOVSXBD    8(R11), Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       Y6, Y10, Y10
+	VFMADD231PS  Y10, Y7, Y0
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y4
+	ADDQ         $0x04, R10
+	ADDQ         BX, R11
+	ADDQ         R9, R13
+	DECQ         R12
+	JNZ          lastPosition16
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      Y0, 32(AX)
 	VMOVUPS      Y3, (AX)(DX*1)
@@ -4619,7 +5947,7 @@ done:
 	RET
 
 // func avx2ValuesQ8x4(acc *float32, p *float32, v *byte, n int, h int, a *float32, scales *byte)
-// Requires: AVX, AVX2, F16C, FMA3
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
 TEXT ·avx2ValuesQ8x4(SB), NOSPLIT, $0-56
 	MOVQ acc+0(FP), AX
 	MOVQ v+16(FP), CX
@@ -4654,8 +5982,11 @@ w16:
 	MOVQ         n+24(FP), R13
 	MOVQ         CX, R12
 	MOVQ         R8, R14
+	SUBQ         $0x08, R13
+	JLE          last16
 
 position16:
+	PREFETCHT0   (R12)(BX*8)
 	VPBROADCASTW (R14), X8
 	VCVTPH2PS    X8, Y8
 	VPMOVSXBD    (R12), Y9
@@ -4681,6 +6012,36 @@ position16:
 	ADDQ         R9, R14
 	DECQ         R13
 	JNZ          position16
+
+last16:
+	ADDQ $0x08, R13
+
+lastPosition16:
+	VPBROADCASTW (R14), X8
+	VCVTPH2PS    X8, Y8
+	VPMOVSXBD    (R12), Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y8, Y9, Y9
+	VPMOVSXBD    8(R12), Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       Y8, Y10, Y10
+	VBROADCASTSS (R11), Y8
+	VFMADD231PS  Y9, Y8, Y1
+	VFMADD231PS  Y10, Y8, Y0
+	VBROADCASTSS 256(R11), Y8
+	VFMADD231PS  Y9, Y8, Y3
+	VFMADD231PS  Y10, Y8, Y2
+	VBROADCASTSS 512(R11), Y8
+	VFMADD231PS  Y9, Y8, Y5
+	VFMADD231PS  Y10, Y8, Y4
+	VBROADCASTSS 768(R11), Y8
+	VFMADD231PS  Y9, Y8, Y7
+	VFMADD231PS  Y10, Y8, Y6
+	ADDQ         $0x04, R11
+	ADDQ         BX, R12
+	ADDQ         R9, R14
+	DECQ         R13
+	JNZ          lastPosition16
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      Y0, 32(AX)
 	VMOVUPS      Y3, (AX)(DX*1)
@@ -4701,7 +6062,7 @@ done:
 	RET
 
 // func avx2ValuesQ8x5(acc *float32, p *float32, v *byte, n int, h int, a *float32, scales *byte)
-// Requires: AVX, AVX2, F16C, FMA3
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
 TEXT ·avx2ValuesQ8x5(SB), NOSPLIT, $0-56
 	MOVQ acc+0(FP), AX
 	MOVQ v+16(FP), CX
@@ -4739,8 +6100,11 @@ w16:
 	MOVQ         n+24(FP), R13
 	MOVQ         CX, R12
 	MOVQ         R8, R14
+	SUBQ         $0x08, R13
+	JLE          last16
 
 position16:
+	PREFETCHT0   (R12)(BX*8)
 	VPBROADCASTW (R14), X10
 	VCVTPH2PS    X10, Y10
 	VPMOVSXBD    (R12), Y11
@@ -4769,6 +6133,39 @@ position16:
 	ADDQ         R9, R14
 	DECQ         R13
 	JNZ          position16
+
+last16:
+	ADDQ $0x08, R13
+
+lastPosition16:
+	VPBROADCASTW (R14), X10
+	VCVTPH2PS    X10, Y10
+	VPMOVSXBD    (R12), Y11
+	VCVTDQ2PS    Y11, Y11
+	VMULPS       Y10, Y11, Y11
+	VPMOVSXBD    8(R12), Y12
+	VCVTDQ2PS    Y12, Y12
+	VMULPS       Y10, Y12, Y12
+	VBROADCASTSS (R11), Y10
+	VFMADD231PS  Y11, Y10, Y1
+	VFMADD231PS  Y12, Y10, Y0
+	VBROADCASTSS 256(R11), Y10
+	VFMADD231PS  Y11, Y10, Y3
+	VFMADD231PS  Y12, Y10, Y2
+	VBROADCASTSS 512(R11), Y10
+	VFMADD231PS  Y11, Y10, Y5
+	VFMADD231PS  Y12, Y10, Y4
+	VBROADCASTSS 768(R11), Y10
+	VFMADD231PS  Y11, Y10, Y7
+	VFMADD231PS  Y12, Y10, Y6
+	VBROADCASTSS 1024(R11), Y10
+	VFMADD231PS  Y11, Y10, Y9
+	VFMADD231PS  Y12, Y10, Y8
+	ADDQ         $0x04, R11
+	ADDQ         BX, R12
+	ADDQ         R9, R14
+	DECQ         R13
+	JNZ          lastPosition16
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      Y0, 32(AX)
 	VMOVUPS      Y3, (AX)(DX*1)
@@ -4791,7 +6188,7 @@ done:
 	RET
 
 // func avx2ValuesQ8x6(acc *float32, p *float32, v *byte, n int, h int, a *float32, scales *byte)
-// Requires: AVX, AVX2, F16C, FMA3
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
 TEXT ·avx2ValuesQ8x6(SB), NOSPLIT, $0-56
 	MOVQ acc+0(FP), AX
 	MOVQ v+16(FP), CX
@@ -4832,8 +6229,11 @@ w16:
 	MOVQ         n+24(FP), R13
 	MOVQ         CX, R12
 	MOVQ         R8, R14
+	SUBQ         $0x08, R13
+	JLE          last16
 
 position16:
+	PREFETCHT0   (R12)(BX*8)
 	VPBROADCASTW (R14), X12
 	VCVTPH2PS    X12, Y12
 	VPMOVSXBD    (R12), Y13
@@ -4865,6 +6265,42 @@ position16:
 	ADDQ         R9, R14
 	DECQ         R13
 	JNZ          position16
+
+last16:
+	ADDQ $0x08, R13
+
+lastPosition16:
+	VPBROADCASTW (R14), X12
+	VCVTPH2PS    X12, Y12
+	VPMOVSXBD    (R12), Y13
+	VCVTDQ2PS    Y13, Y13
+	VMULPS       Y12, Y13, Y13
+	VPMOVSXBD    8(R12), Y14
+	VCVTDQ2PS    Y14, Y14
+	VMULPS       Y12, Y14, Y14
+	VBROADCASTSS (R11), Y12
+	VFMADD231PS  Y13, Y12, Y1
+	VFMADD231PS  Y14, Y12, Y0
+	VBROADCASTSS 256(R11), Y12
+	VFMADD231PS  Y13, Y12, Y3
+	VFMADD231PS  Y14, Y12, Y2
+	VBROADCASTSS 512(R11), Y12
+	VFMADD231PS  Y13, Y12, Y5
+	VFMADD231PS  Y14, Y12, Y4
+	VBROADCASTSS 768(R11), Y12
+	VFMADD231PS  Y13, Y12, Y7
+	VFMADD231PS  Y14, Y12, Y6
+	VBROADCASTSS 1024(R11), Y12
+	VFMADD231PS  Y13, Y12, Y9
+	VFMADD231PS  Y14, Y12, Y8
+	VBROADCASTSS 1280(R11), Y12
+	VFMADD231PS  Y13, Y12, Y11
+	VFMADD231PS  Y14, Y12, Y10
+	ADDQ         $0x04, R11
+	ADDQ         BX, R12
+	ADDQ         R9, R14
+	DECQ         R13
+	JNZ          lastPosition16
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      Y0, 32(AX)
 	VMOVUPS      Y3, (AX)(DX*1)
@@ -5322,3 +6758,94 @@ DATA avx2_expmin<>+8(SB)/8, $0xc2aeac4fc2aeac4f
 DATA avx2_expmin<>+16(SB)/8, $0xc2aeac4fc2aeac4f
 DATA avx2_expmin<>+24(SB)/8, $0xc2aeac4fc2aeac4f
 GLOBL avx2_expmin<>(SB), RODATA|NOPTR, $32
+
+// func avx2WidenKeysQ8(dst *float32, k *byte, scales *byte)
+// Requires: AVX, AVX2, F16C
+TEXT ·avx2WidenKeysQ8(SB), NOSPLIT, $0-24
+	MOVQ      dst+0(FP), AX
+	MOVQ      k+8(FP), CX
+	MOVQ      scales+16(FP), DX
+	VCVTPH2PS (DX), Y0
+	VCVTPH2PS 16(DX), Y1
+	VCVTPH2PS 32(DX), Y2
+	VCVTPH2PS 48(DX), Y3
+	VCVTPH2PS 64(DX), Y4
+	VCVTPH2PS 80(DX), Y5
+	VCVTPH2PS 96(DX), Y6
+	VCVTPH2PS 112(DX), Y7
+	MOVQ      $0x00000020, DX
+
+element:
+	VPMOVSXBD (CX), Y8
+	VCVTDQ2PS Y8, Y8
+	VMULPS    Y0, Y8, Y8
+	VMOVUPS   Y8, (AX)
+	VPMOVSXBD 8(CX), Y8
+	VCVTDQ2PS Y8, Y8
+	VMULPS    Y1, Y8, Y8
+	VMOVUPS   Y8, 32(AX)
+	VPMOVSXBD 16(CX), Y8
+	VCVTDQ2PS Y8, Y8
+	VMULPS    Y2, Y8, Y8
+	VMOVUPS   Y8, 64(AX)
+	VPMOVSXBD 24(CX), Y8
+	VCVTDQ2PS Y8, Y8
+	VMULPS    Y3, Y8, Y8
+	VMOVUPS   Y8, 96(AX)
+	VPMOVSXBD 32(CX), Y8
+	VCVTDQ2PS Y8, Y8
+	VMULPS    Y4, Y8, Y8
+	VMOVUPS   Y8, 128(AX)
+	VPMOVSXBD 40(CX), Y8
+	VCVTDQ2PS Y8, Y8
+	VMULPS    Y5, Y8, Y8
+	VMOVUPS   Y8, 160(AX)
+	VPMOVSXBD 48(CX), Y8
+	VCVTDQ2PS Y8, Y8
+	VMULPS    Y6, Y8, Y8
+	VMOVUPS   Y8, 192(AX)
+	VPMOVSXBD 56(CX), Y8
+	VCVTDQ2PS Y8, Y8
+	VMULPS    Y7, Y8, Y8
+	VMOVUPS   Y8, 224(AX)
+	ADDQ      $0x00000100, AX
+	ADDQ      $0x00000040, CX
+	DECQ      DX
+	JNZ       element
+	VZEROUPPER
+	RET
+
+// func avx2WidenValuesQ8(dst *float32, v *byte, scales *byte, blocks int)
+// Requires: AVX, AVX2, F16C
+TEXT ·avx2WidenValuesQ8(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ v+8(FP), CX
+	MOVQ scales+16(FP), DX
+	MOVQ blocks+24(FP), BX
+
+block:
+	VPBROADCASTW (DX), X0
+	VCVTPH2PS    X0, Y0
+	VPMOVSXBD    (CX), Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, (AX)
+	VPMOVSXBD    8(CX), Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 32(AX)
+	VPMOVSXBD    16(CX), Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 64(AX)
+	VPMOVSXBD    24(CX), Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 96(AX)
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x20, CX
+	ADDQ         $0x02, DX
+	DECQ         BX
+	JNZ          block
+	VZEROUPPER
+	RET

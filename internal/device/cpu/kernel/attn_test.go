@@ -56,12 +56,13 @@ func testAttention(t *testing.T, set *Set) {
 			if !bytes.Equal(k[0], k[1]) || !bytes.Equal(v[0], v[1]) {
 				t.Fatalf("%s: pages of head dimension %d differ", kind, h)
 			}
-			n := 1 + r.IntN(16)
+			n := 1 + r.IntN(20)
+			wide := []int{0, 2 * PageTokens * h}[r.IntN(2)]
 			q := normals(r, n*h)
 			lo, hi := guarded[int32](t, n), guarded[int32](t, n)
 			var st [2]AttnState
 			for i := range 2 {
-				st[i] = AttnState{M: guarded[float32](t, n), L: guarded[float32](t, n), Acc: guarded[float32](t, n*h), P: guarded[float32](t, n*PageTokens)}
+				st[i] = AttnState{M: guarded[float32](t, n), L: guarded[float32](t, n), Acc: guarded[float32](t, n*h), P: guarded[float32](t, n*PageTokens), Wide: guarded[float32](t, wide)}
 				for j := range n {
 					st[i].M[j] = float32(math.Inf(-1))
 				}

@@ -92,7 +92,7 @@ func BenchmarkAttention(b *testing.B) {
 				copy(mem[2*i*size:], mem[:2*size])
 			}
 			for _, n := range []int{1, 2, 4, 8, 32} {
-				st := AttnState{M: make([]float32, n), L: make([]float32, n), Acc: make([]float32, n*h), P: make([]float32, n*PageTokens)}
+				st := AttnState{M: make([]float32, n), L: make([]float32, n), Acc: make([]float32, n*h), P: make([]float32, n*PageTokens), Wide: make([]float32, 2*PageTokens*h)}
 				q := normals(r, n*h)
 				lo, hi := make([]int32, n), make([]int32, n)
 				for i := range hi {

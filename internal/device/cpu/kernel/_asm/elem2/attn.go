@@ -20,13 +20,9 @@ var kvKinds = []kvKind{{"F32", 4}, {"F16", 2}, {"Q8", 1}}
 // sums of 8 lanes, more than latency times throughput of the fma.
 const maxQueries = 6
 
-// With up to prefetchQueries queries the cache is walked at the speed of
-// memory: lines are fetched keysAhead bytes, or 8 positions of values, ahead of
-// use. Behind the keys of a page lie its values.
-const (
-	prefetchQueries = 2
-	keysAhead       = 512
-)
+// rowsAhead is how many rows of keys or values lines are fetched ahead of use:
+// the cache is most often in memory. Behind the keys of a page lie its values.
+const rowsAhead = 8
 
 // scoreVecs is the number of vectors of 8 keys in one pass for 1 to maxQueries
 // queries; kernel's avx2ScoreKeys is the same in keys.
@@ -43,6 +39,8 @@ func attention() {
 		}
 	}
 	softmax()
+	widenKeysQ8()
+	widenValuesQ8()
 }
 
 // load8 loads 8 elements as f32; the scales of Q8 are a register or memory.
@@ -205,10 +203,8 @@ func element(kind kvKind, k Register, off int, qs rowSet, u int, acc [][]VecVirt
 	query := func(i int, to VecVirtual) {
 		VBROADCASTSS(qs.mem(i, 4*u), to)
 	}
-	if nq <= prefetchQueries {
-		for b := 0; b < 8*vecs*kind.size; b += 64 {
-			PREFETCHT0(Mem{Base: k, Disp: off + b + keysAhead})
-		}
+	for b := 0; b < 8*vecs*kind.size; b += 64 {
+		PREFETCHT0(Mem{Base: k, Disp: off + b + rowsAhead*pageTokens*kind.size})
 	}
 	if nq <= 3 {
 		q := ymms(nq)
@@ -351,16 +347,33 @@ func valuePiece(kind kvKind, nq, width int, r valueArgs) {
 		scales = GP64()
 		MOVQ(r.scales, scales)
 	}
-	loop := fmt.Sprintf("position%d", width)
-	Label(loop)
-	position(kind, width, p, v, r.stride, scales, acc, reg)
-	ADDQ(Imm(4), p)
-	ADDQ(r.stride, v)
-	if scales != nil {
-		ADDQ(r.scaleStride, scales)
+	// A fetch of memory that is not there costs a walk of the page tables: the
+	// last positions fetch nothing.
+	advance := func() {
+		ADDQ(Imm(4), p)
+		ADDQ(r.stride, v)
+		if scales != nil {
+			ADDQ(r.scaleStride, scales)
+		}
 	}
+	label := func(l string) string { return fmt.Sprintf("%s%d", l, width) }
+	SUBQ(Imm(rowsAhead), n)
+	JLE(LabelRef(label("last")))
+	Label(label("position"))
+	for b := 0; b < width*kind.size; b += 64 {
+		PREFETCHT0(Mem{Base: v, Index: r.stride, Scale: rowsAhead, Disp: b})
+	}
+	position(kind, width, p, v, scales, acc, reg)
+	advance()
 	DECQ(n)
-	JNZ(LabelRef(loop))
+	JNZ(LabelRef(label("position")))
+	Label(label("last"))
+	ADDQ(Imm(rowsAhead), n)
+	Label(label("lastPosition"))
+	position(kind, width, p, v, scales, acc, reg)
+	advance()
+	DECQ(n)
+	JNZ(LabelRef(label("lastPosition")))
 	for i := range acc {
 		for v := range vecs {
 			m := out.mem(i, 32*v)
@@ -374,13 +387,8 @@ func valuePiece(kind kvKind, nq, width int, r valueArgs) {
 }
 
 // position adds one position.
-func position(kind kvKind, width int, p, v, stride, scales Register, acc [][]VecVirtual, reg func() VecVirtual) {
+func position(kind kvKind, width int, p, v, scales Register, acc [][]VecVirtual, reg func() VecVirtual) {
 	nq, vecs := len(acc), len(acc[0])
-	if nq <= prefetchQueries && width >= 8 {
-		for b := 0; b < width*kind.size; b += 64 {
-			PREFETCHT0(Mem{Base: v, Index: stride, Scale: 8, Disp: b})
-		}
-	}
 	weight := func(i int) VecVirtual {
 		w := reg()
 		VBROADCASTSS(Mem{Base: p, Disp: i * pageTokens * 4}, w)
@@ -516,6 +524,55 @@ func softmax() {
 	VMOVSS(a, Mem{Base: ap})
 	VFMADD132SS(Mem{Base: lp}, sum, a)
 	VMOVSS(a, Mem{Base: lp})
+	VZEROUPPER()
+	RET()
+}
+
+// widenKeysQ8 turns one block of 32 elements of all keys of a page into f32.
+func widenKeysQ8() {
+	TEXT("avx2WidenKeysQ8", NOSPLIT, "func(dst *float32, k, scales *byte)")
+	Doc("Widens 32 elements of the 64 keys of a page, which share scales.")
+	dst, k, scales := Load(Param("dst"), GP64()), Load(Param("k"), GP64()), Load(Param("scales"), GP64())
+	s := ymms(pageTokens / 8)
+	for i := range s {
+		VCVTPH2PS(Mem{Base: scales, Disp: 16 * i}, s[i])
+	}
+	n := GP64()
+	MOVQ(U32(32), n)
+	Label("element")
+	for i := range s {
+		t := YMM()
+		load8(kvKind{"Q8", 1}, Mem{Base: k, Disp: 8 * i}, s[i], t)
+		VMOVUPS(t, at(dst, i))
+	}
+	ADDQ(U32(4*pageTokens), dst)
+	ADDQ(U32(pageTokens), k)
+	DECQ(n)
+	JNZ(LabelRef("element"))
+	VZEROUPPER()
+	RET()
+}
+
+// widenValuesQ8 turns blocks of 32 elements with a scale each into f32.
+func widenValuesQ8() {
+	TEXT("avx2WidenValuesQ8", NOSPLIT, "func(dst *float32, v, scales *byte, blocks int)")
+	Doc("Widens blocks of 32 elements, at least 1.")
+	dst, v, scales := Load(Param("dst"), GP64()), Load(Param("v"), GP64()), Load(Param("scales"), GP64())
+	n := Load(Param("blocks"), GP64())
+	Label("block")
+	s := YMM()
+	VPBROADCASTW(Mem{Base: scales}, s.AsX())
+	VCVTPH2PS(s.AsX(), s)
+	for i := range 4 {
+		t := YMM()
+		load8(kvKind{"Q8", 1}, Mem{Base: v, Disp: 8 * i}, s, t)
+		VMOVUPS(t, at(dst, i))
+	}
+	ADDQ(U32(128), dst)
+	ADDQ(Imm(32), v)
+	ADDQ(Imm(2), scales)
+	DECQ(n)
+	JNZ(LabelRef("block"))
 	VZEROUPPER()
 	RET()
 }

@@ -47,6 +47,7 @@ func openMeta(m *Model, opt OpenOptions) error {
 			return err
 		}
 		m.closers = append(m.closers, f.Close)
+		m.sums = append(m.sums, f.Verify)
 		shards[i] = f.Tensors()
 	}
 	m.Detail = fmt.Sprintf("Meta, %s", counted(len(m.Files), "shard"))

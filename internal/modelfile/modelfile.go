@@ -61,6 +61,7 @@ type Model struct {
 	byName   map[string]*entry
 	metadata []keyValue // of a GGUF file, to be kept on conversion to GGUF
 	closers  []func() error
+	sums     []func() error // check what the format itself has sums of
 }
 
 // entry is one tensor of an open model.

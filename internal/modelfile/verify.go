@@ -10,7 +10,8 @@ import (
 )
 
 // Verify reads every tensor and checks that all weights are finite: floats one by
-// one, blocks by their scales. progress, if not nil, gets bytes.
+// one, blocks by their scales; and that the sums are right where a format has
+// some. progress, if not nil, gets bytes.
 func (m *Model) Verify(ctx context.Context, progress func(done, total int64)) error {
 	var done, total int64
 	for _, e := range m.entries {
@@ -31,6 +32,11 @@ func (m *Model) Verify(ctx context.Context, progress func(done, total int64)) er
 			return nil
 		})
 		if err != nil {
+			return err
+		}
+	}
+	for _, check := range m.sums {
+		if err := check(); err != nil {
 			return err
 		}
 	}

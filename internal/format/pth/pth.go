@@ -7,6 +7,8 @@ package pth
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -211,7 +213,8 @@ func (f *File) Path() string { return f.region.Name() }
 // Verify reads the whole file and checks the sums of all entries.
 func (f *File) Verify() error {
 	return mmap.Guard(func() error {
-		for _, e := range f.entries {
+		for _, name := range slices.Sorted(maps.Keys(f.entries)) {
+			e := f.entries[name]
 			if err := e.sum(f.Path()); err != nil {
 				return err
 			}

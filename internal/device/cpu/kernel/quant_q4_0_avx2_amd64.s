@@ -5,26 +5,35 @@
 #include "textflag.h"
 
 // func avx2VecQ4_0x1(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
-// Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·avx2VecQ4_0x1(SB), $64-64
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·avx2VecQ4_0x1(SB), $72-64
 	LEAQ    (SP), AX
 	ADDQ    $0x1f, AX
 	ANDQ    $-32, AX
 	VMOVDQU words1<>+0(SB), Y2
 	VMOVDQU bytes0f<>+0(SB), Y3
 	MOVQ    panels+48(FP), DX
+	MOVQ    npanels+56(FP), BX
+	IMULQ   nb+40(FP), BX
+	DECQ    BX
+	IMUL3Q  $0x00000090, BX, BX
+	ADDQ    DX, BX
+	MOVQ    BX, 64(SP)
 
 panel:
 	MOVQ   xq+16(FP), AX
 	MOVQ   xd+24(FP), CX
 	VXORPS Y1, Y1, Y1
-	MOVQ   xs+32(FP), BX
-	MOVQ   nb+40(FP), SI
+	MOVQ   xs+32(FP), SI
+	MOVQ   nb+40(FP), DI
 
 block:
-	PREFETCHT0   2048(DX)
-	PREFETCHT0   2112(DX)
-	PREFETCHT0   2176(DX)
+	LEAQ         2048(DX), BX
+	CMPQ         BX, 64(SP)
+	CMOVQHI      64(SP), BX
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
 	VMOVDQU      16(DX), Y5
 	VPAND        Y3, Y5, Y4
 	VPBROADCASTD (AX), Y0
@@ -66,7 +75,7 @@ block:
 	VPADDW       Y4, Y0, Y0
 	VPMADDWD     Y2, Y0, Y0
 	VCVTPH2PS    (DX), Y4
-	VPBROADCASTD (BX), Y5
+	VPBROADCASTD (SI), Y5
 	VPSLLD       $0x03, Y5, Y5
 	VPSUBD       Y5, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
@@ -75,9 +84,9 @@ block:
 	VFMADD231PS  Y5, Y0, Y1
 	ADDQ         $0x20, AX
 	ADDQ         $0x04, CX
-	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
 	ADDQ         $0x00000090, DX
-	DECQ         SI
+	DECQ         DI
 	JNZ          block
 	MOVQ         y+0(FP), AX
 	MOVQ         ldy+8(FP), CX
@@ -102,8 +111,8 @@ DATA bytes0f<>+24(SB)/8, $0x0f0f0f0f0f0f0f0f
 GLOBL bytes0f<>(SB), RODATA|NOPTR, $32
 
 // func avx2VecQ4_0x2(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
-// Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·avx2VecQ4_0x2(SB), $96-64
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·avx2VecQ4_0x2(SB), $104-64
 	LEAQ    (SP), AX
 	ADDQ    $0x1f, AX
 	ANDQ    $-32, AX
@@ -113,19 +122,28 @@ TEXT ·avx2VecQ4_0x2(SB), $96-64
 	VMOVDQU words1<>+0(SB), Y4
 	VMOVDQU bytes0f<>+0(SB), Y5
 	MOVQ    panels+48(FP), SI
+	MOVQ    npanels+56(FP), DI
+	IMULQ   nb+40(FP), DI
+	DECQ    DI
+	IMUL3Q  $0x00000090, DI, DI
+	ADDQ    SI, DI
+	MOVQ    DI, 96(SP)
 
 panel:
 	MOVQ   xq+16(FP), AX
 	MOVQ   xd+24(FP), CX
 	VXORPS Y1, Y1, Y1
 	VXORPS Y3, Y3, Y3
-	MOVQ   xs+32(FP), DI
-	MOVQ   nb+40(FP), R8
+	MOVQ   xs+32(FP), R8
+	MOVQ   nb+40(FP), R9
 
 block:
-	PREFETCHT0   2048(SI)
-	PREFETCHT0   2112(SI)
-	PREFETCHT0   2176(SI)
+	LEAQ         2048(SI), DI
+	CMPQ         DI, 96(SP)
+	CMOVQHI      96(SP), DI
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
 	VMOVDQU      16(SI), Y7
 	VPAND        Y5, Y7, Y6
 	VPBROADCASTD (AX), Y0
@@ -191,14 +209,14 @@ block:
 	VPMADDWD     Y4, Y0, Y0
 	VPMADDWD     Y4, Y2, Y2
 	VCVTPH2PS    (SI), Y6
-	VPBROADCASTD (DI), Y7
+	VPBROADCASTD (R8), Y7
 	VPSLLD       $0x03, Y7, Y7
 	VPSUBD       Y7, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
 	VBROADCASTSS (CX), Y7
 	VMULPS       Y6, Y7, Y7
 	VFMADD231PS  Y7, Y0, Y1
-	VPBROADCASTD (DI)(DX*1), Y0
+	VPBROADCASTD (R8)(DX*1), Y0
 	VPSLLD       $0x03, Y0, Y0
 	VPSUBD       Y0, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
@@ -207,9 +225,9 @@ block:
 	VFMADD231PS  Y0, Y2, Y3
 	ADDQ         $0x20, AX
 	ADDQ         $0x04, CX
-	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
 	ADDQ         $0x00000090, SI
-	DECQ         R8
+	DECQ         R9
 	JNZ          block
 	MOVQ         y+0(FP), AX
 	MOVQ         ldy+8(FP), CX
@@ -224,8 +242,8 @@ block:
 	RET
 
 // func avx2VecQ4_0x3(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
-// Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·avx2VecQ4_0x3(SB), $128-64
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·avx2VecQ4_0x3(SB), $136-64
 	LEAQ    (SP), AX
 	ADDQ    $0x1f, AX
 	ANDQ    $-32, AX
@@ -235,6 +253,12 @@ TEXT ·avx2VecQ4_0x3(SB), $128-64
 	VMOVDQU words1<>+0(SB), Y6
 	VMOVDQU bytes0f<>+0(SB), Y7
 	MOVQ    panels+48(FP), SI
+	MOVQ    npanels+56(FP), DI
+	IMULQ   nb+40(FP), DI
+	DECQ    DI
+	IMUL3Q  $0x00000090, DI, DI
+	ADDQ    SI, DI
+	MOVQ    DI, 128(SP)
 
 panel:
 	MOVQ   xq+16(FP), AX
@@ -242,13 +266,16 @@ panel:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y3, Y3, Y3
 	VXORPS Y5, Y5, Y5
-	MOVQ   xs+32(FP), DI
-	MOVQ   nb+40(FP), R8
+	MOVQ   xs+32(FP), R8
+	MOVQ   nb+40(FP), R9
 
 block:
-	PREFETCHT0   2048(SI)
-	PREFETCHT0   2112(SI)
-	PREFETCHT0   2176(SI)
+	LEAQ         2048(SI), DI
+	CMPQ         DI, 128(SP)
+	CMOVQHI      128(SP), DI
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
 	VMOVDQU      16(SI), Y9
 	VPAND        Y7, Y9, Y8
 	VPBROADCASTD (AX), Y0
@@ -338,21 +365,21 @@ block:
 	VPMADDWD     Y6, Y2, Y2
 	VPMADDWD     Y6, Y4, Y4
 	VCVTPH2PS    (SI), Y8
-	VPBROADCASTD (DI), Y9
+	VPBROADCASTD (R8), Y9
 	VPSLLD       $0x03, Y9, Y9
 	VPSUBD       Y9, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
 	VBROADCASTSS (CX), Y9
 	VMULPS       Y8, Y9, Y9
 	VFMADD231PS  Y9, Y0, Y1
-	VPBROADCASTD (DI)(DX*1), Y0
+	VPBROADCASTD (R8)(DX*1), Y0
 	VPSLLD       $0x03, Y0, Y0
 	VPSUBD       Y0, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VBROADCASTSS (CX)(DX*1), Y0
 	VMULPS       Y8, Y0, Y0
 	VFMADD231PS  Y0, Y2, Y3
-	VPBROADCASTD (DI)(DX*2), Y0
+	VPBROADCASTD (R8)(DX*2), Y0
 	VPSLLD       $0x03, Y0, Y0
 	VPSUBD       Y0, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
@@ -361,9 +388,9 @@ block:
 	VFMADD231PS  Y0, Y4, Y5
 	ADDQ         $0x20, AX
 	ADDQ         $0x04, CX
-	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
 	ADDQ         $0x00000090, SI
-	DECQ         R8
+	DECQ         R9
 	JNZ          block
 	MOVQ         y+0(FP), AX
 	MOVQ         ldy+8(FP), CX
@@ -380,8 +407,8 @@ block:
 	RET
 
 // func avx2VecQ4_0x4(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
-// Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·avx2VecQ4_0x4(SB), $160-64
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·avx2VecQ4_0x4(SB), $168-64
 	LEAQ    (SP), AX
 	ADDQ    $0x1f, AX
 	ANDQ    $-32, AX
@@ -393,6 +420,12 @@ TEXT ·avx2VecQ4_0x4(SB), $160-64
 	VMOVDQU words1<>+0(SB), Y8
 	VMOVDQU bytes0f<>+0(SB), Y9
 	MOVQ    panels+48(FP), R8
+	MOVQ    npanels+56(FP), R9
+	IMULQ   nb+40(FP), R9
+	DECQ    R9
+	IMUL3Q  $0x00000090, R9, R9
+	ADDQ    R8, R9
+	MOVQ    R9, 160(SP)
 
 panel:
 	MOVQ   xq+16(FP), AX
@@ -401,13 +434,16 @@ panel:
 	VXORPS Y3, Y3, Y3
 	VXORPS Y5, Y5, Y5
 	VXORPS Y7, Y7, Y7
-	MOVQ   xs+32(FP), R9
-	MOVQ   nb+40(FP), R10
+	MOVQ   xs+32(FP), R10
+	MOVQ   nb+40(FP), R11
 
 block:
-	PREFETCHT0   2048(R8)
-	PREFETCHT0   2112(R8)
-	PREFETCHT0   2176(R8)
+	LEAQ         2048(R8), R9
+	CMPQ         R9, 160(SP)
+	CMOVQHI      160(SP), R9
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	PREFETCHT0   128(R9)
 	VMOVDQU      16(R8), Y11
 	VPAND        Y9, Y11, Y10
 	VPBROADCASTD (AX), Y0
@@ -521,28 +557,28 @@ block:
 	VPMADDWD     Y8, Y4, Y4
 	VPMADDWD     Y8, Y6, Y6
 	VCVTPH2PS    (R8), Y10
-	VPBROADCASTD (R9), Y11
+	VPBROADCASTD (R10), Y11
 	VPSLLD       $0x03, Y11, Y11
 	VPSUBD       Y11, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
 	VBROADCASTSS (CX), Y11
 	VMULPS       Y10, Y11, Y11
 	VFMADD231PS  Y11, Y0, Y1
-	VPBROADCASTD (R9)(DX*1), Y0
+	VPBROADCASTD (R10)(DX*1), Y0
 	VPSLLD       $0x03, Y0, Y0
 	VPSUBD       Y0, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VBROADCASTSS (CX)(DX*1), Y0
 	VMULPS       Y10, Y0, Y0
 	VFMADD231PS  Y0, Y2, Y3
-	VPBROADCASTD (R9)(DX*2), Y0
+	VPBROADCASTD (R10)(DX*2), Y0
 	VPSLLD       $0x03, Y0, Y0
 	VPSUBD       Y0, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VBROADCASTSS (CX)(DX*2), Y0
 	VMULPS       Y10, Y0, Y0
 	VFMADD231PS  Y0, Y4, Y5
-	VPBROADCASTD (R9)(DI*1), Y0
+	VPBROADCASTD (R10)(DI*1), Y0
 	VPSLLD       $0x03, Y0, Y0
 	VPSUBD       Y0, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
@@ -551,9 +587,9 @@ block:
 	VFMADD231PS  Y0, Y6, Y7
 	ADDQ         $0x20, AX
 	ADDQ         $0x04, CX
-	ADDQ         $0x04, R9
+	ADDQ         $0x04, R10
 	ADDQ         $0x00000090, R8
-	DECQ         R10
+	DECQ         R11
 	JNZ          block
 	MOVQ         y+0(FP), AX
 	MOVQ         ldy+8(FP), CX

@@ -5,14 +5,20 @@
 #include "textflag.h"
 
 // func avx2VecQ6_Kx1(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
-// Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·avx2VecQ6_Kx1(SB), $112-64
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·avx2VecQ6_Kx1(SB), $120-64
 	LEAQ    (SP), AX
 	ADDQ    $0x1f, AX
 	ANDQ    $-32, AX
 	VMOVDQU bytes0f<>+0(SB), Y2
 	VMOVDQU bytes30<>+0(SB), Y3
 	MOVQ    panels+48(FP), BX
+	MOVQ    npanels+56(FP), SI
+	IMULQ   nb+40(FP), SI
+	DECQ    SI
+	IMUL3Q  $0x00000690, SI, SI
+	ADDQ    BX, SI
+	MOVQ    SI, 96(SP)
 
 panel:
 	MOVQ    xq+16(FP), CX
@@ -20,255 +26,108 @@ panel:
 	VXORPS  Y0, Y0, Y0
 	VMOVUPS Y0, (AX)
 	MOVQ    nb+40(FP), SI
-	MOVQ    SI, 96(SP)
-	MOVQ    xs+32(FP), SI
 	MOVQ    SI, 104(SP)
+	MOVQ    xs+32(FP), SI
+	MOVQ    SI, 112(SP)
 
 block:
-	LEAQ       16(BX), SI
-	LEAQ       656(BX), DI
-	LEAQ       144(BX), R8
+	LEAQ       16(BX), DI
+	LEAQ       656(BX), R8
+	LEAQ       144(BX), R9
 	VPXOR      Y1, Y1, Y1
-	PREFETCHT0 2048(BX)
-	PREFETCHT0 2112(BX)
-	PREFETCHT0 2176(BX)
-	PREFETCHT0 2240(BX)
-	PREFETCHT0 2304(BX)
-	PREFETCHT0 2368(BX)
-	PREFETCHT0 2432(BX)
-	PREFETCHT0 2496(BX)
-	PREFETCHT0 2560(BX)
-	PREFETCHT0 2624(BX)
-	PREFETCHT0 2688(BX)
-	MOVQ       $0x00000002, R9
+	LEAQ       2048(BX), SI
+	CMPQ       SI, 96(SP)
+	CMOVQHI    96(SP), SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 128(SI)
+	PREFETCHT0 192(SI)
+	PREFETCHT0 256(SI)
+	PREFETCHT0 320(SI)
+	PREFETCHT0 384(SI)
+	PREFETCHT0 448(SI)
+	PREFETCHT0 512(SI)
+	PREFETCHT0 576(SI)
+	PREFETCHT0 640(SI)
+	MOVQ       $0x00000002, R10
 
 step:
-	PREFETCHT0   2048(DI)
-	PREFETCHT0   2112(DI)
-	PREFETCHT0   2176(DI)
-	PREFETCHT0   2240(DI)
-	PREFETCHT0   2304(DI)
-	PREFETCHT0   2368(DI)
-	PREFETCHT0   2432(DI)
-	PREFETCHT0   2496(DI)
-	VPAND        (DI), Y2, Y4
-	VMOVDQU      (R8), Y0
+	PREFETCHT0   656(SI)
+	PREFETCHT0   720(SI)
+	PREFETCHT0   784(SI)
+	PREFETCHT0   848(SI)
+	PREFETCHT0   912(SI)
+	PREFETCHT0   976(SI)
+	PREFETCHT0   1040(SI)
+	PREFETCHT0   1104(SI)
+	VPAND        (R8), Y2, Y4
+	VMOVDQU      (R9), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPAND        Y3, Y0, Y0
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
-	VPAND        32(DI), Y2, Y4
-	VMOVDQU      32(R8), Y5
+	VPAND        32(R8), Y2, Y4
+	VMOVDQU      32(R9), Y5
 	VPSLLD       $0x04, Y5, Y5
 	VPAND        Y3, Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPBROADCASTD 4(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      (SI), Y4
-	VPSHUFB      highTwice0<>+0(SB), Y4, Y4
-	VPSRAW       $0x08, Y4, Y4
-	VPMADDWD     Y4, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPAND        64(DI), Y2, Y5
-	VMOVDQU      64(R8), Y0
-	VPSLLD       $0x04, Y0, Y0
-	VPAND        Y3, Y0, Y0
-	VPOR         Y0, Y5, Y5
-	VPBROADCASTD 8(CX), Y0
-	VPMADDUBSW   Y0, Y5, Y0
-	VPAND        96(DI), Y2, Y5
-	VMOVDQU      96(R8), Y6
-	VPSLLD       $0x04, Y6, Y6
-	VPAND        Y3, Y6, Y6
-	VPOR         Y6, Y5, Y5
-	VPBROADCASTD 12(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y0, Y0
-	VPMADDWD     Y4, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPAND        128(DI), Y2, Y4
-	VMOVDQU      128(R8), Y0
-	VPSLLD       $0x04, Y0, Y0
-	VPAND        Y3, Y0, Y0
-	VPOR         Y0, Y4, Y4
-	VPBROADCASTD 16(CX), Y0
-	VPMADDUBSW   Y0, Y4, Y0
-	VPAND        160(DI), Y2, Y4
-	VMOVDQU      160(R8), Y5
-	VPSLLD       $0x04, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 20(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VMOVDQU      (SI), Y4
-	VPSHUFB      highTwice1<>+0(SB), Y4, Y4
-	VPSRAW       $0x08, Y4, Y4
-	VPMADDWD     Y4, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPAND        192(DI), Y2, Y5
-	VMOVDQU      192(R8), Y0
-	VPSLLD       $0x04, Y0, Y0
-	VPAND        Y3, Y0, Y0
-	VPOR         Y0, Y5, Y5
-	VPBROADCASTD 24(CX), Y0
-	VPMADDUBSW   Y0, Y5, Y0
-	VPAND        224(DI), Y2, Y5
-	VMOVDQU      224(R8), Y6
-	VPSLLD       $0x04, Y6, Y6
-	VPAND        Y3, Y6, Y6
-	VPOR         Y6, Y5, Y5
-	VPBROADCASTD 28(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y0, Y0
-	VPMADDWD     Y4, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	ADDQ         $0x20, CX
-	VPAND        256(DI), Y2, Y4
-	VMOVDQU      (R8), Y0
-	VPSLLD       $0x02, Y0, Y0
-	VPAND        Y3, Y0, Y0
-	VPOR         Y0, Y4, Y4
-	VPBROADCASTD (CX), Y0
-	VPMADDUBSW   Y0, Y4, Y0
-	VPAND        288(DI), Y2, Y4
-	VMOVDQU      32(R8), Y5
-	VPSLLD       $0x02, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 4(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VMOVDQU      (SI), Y4
-	VPSHUFB      highTwice2<>+0(SB), Y4, Y4
-	VPSRAW       $0x08, Y4, Y4
-	VPMADDWD     Y4, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPAND        320(DI), Y2, Y5
-	VMOVDQU      64(R8), Y0
-	VPSLLD       $0x02, Y0, Y0
-	VPAND        Y3, Y0, Y0
-	VPOR         Y0, Y5, Y5
-	VPBROADCASTD 8(CX), Y0
-	VPMADDUBSW   Y0, Y5, Y0
-	VPAND        352(DI), Y2, Y5
-	VMOVDQU      96(R8), Y6
-	VPSLLD       $0x02, Y6, Y6
-	VPAND        Y3, Y6, Y6
-	VPOR         Y6, Y5, Y5
-	VPBROADCASTD 12(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y0, Y0
-	VPMADDWD     Y4, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPAND        384(DI), Y2, Y4
-	VMOVDQU      128(R8), Y0
-	VPSLLD       $0x02, Y0, Y0
-	VPAND        Y3, Y0, Y0
-	VPOR         Y0, Y4, Y4
-	VPBROADCASTD 16(CX), Y0
-	VPMADDUBSW   Y0, Y4, Y0
-	VPAND        416(DI), Y2, Y4
-	VMOVDQU      160(R8), Y5
-	VPSLLD       $0x02, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 20(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VMOVDQU      (SI), Y4
-	VPSHUFB      highTwice3<>+0(SB), Y4, Y4
-	VPSRAW       $0x08, Y4, Y4
-	VPMADDWD     Y4, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPAND        448(DI), Y2, Y5
-	VMOVDQU      192(R8), Y0
-	VPSLLD       $0x02, Y0, Y0
-	VPAND        Y3, Y0, Y0
-	VPOR         Y0, Y5, Y5
-	VPBROADCASTD 24(CX), Y0
-	VPMADDUBSW   Y0, Y5, Y0
-	VPAND        480(DI), Y2, Y5
-	VMOVDQU      224(R8), Y6
-	VPSLLD       $0x02, Y6, Y6
-	VPAND        Y3, Y6, Y6
-	VPOR         Y6, Y5, Y5
-	VPBROADCASTD 28(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y0, Y0
-	VPMADDWD     Y4, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	ADDQ         $0x20, CX
 	VMOVDQU      (DI), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        Y2, Y4, Y4
-	VPAND        (R8), Y3, Y0
-	VPOR         Y0, Y4, Y4
-	VPBROADCASTD (CX), Y0
-	VPMADDUBSW   Y0, Y4, Y0
-	VMOVDQU      32(DI), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        Y2, Y4, Y4
-	VPAND        32(R8), Y3, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 4(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VMOVDQU      32(SI), Y4
 	VPSHUFB      highTwice0<>+0(SB), Y4, Y4
 	VPSRAW       $0x08, Y4, Y4
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      64(DI), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        Y2, Y5, Y5
-	VPAND        64(R8), Y3, Y0
+	VPAND        64(R8), Y2, Y5
+	VMOVDQU      64(R9), Y0
+	VPSLLD       $0x04, Y0, Y0
+	VPAND        Y3, Y0, Y0
 	VPOR         Y0, Y5, Y5
 	VPBROADCASTD 8(CX), Y0
 	VPMADDUBSW   Y0, Y5, Y0
-	VMOVDQU      96(DI), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        Y2, Y5, Y5
-	VPAND        96(R8), Y3, Y6
+	VPAND        96(R8), Y2, Y5
+	VMOVDQU      96(R9), Y6
+	VPSLLD       $0x04, Y6, Y6
+	VPAND        Y3, Y6, Y6
 	VPOR         Y6, Y5, Y5
 	VPBROADCASTD 12(CX), Y6
 	VPMADDUBSW   Y6, Y5, Y6
 	VPADDW       Y6, Y0, Y0
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      128(DI), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        Y2, Y4, Y4
-	VPAND        128(R8), Y3, Y0
+	VPAND        128(R8), Y2, Y4
+	VMOVDQU      128(R9), Y0
+	VPSLLD       $0x04, Y0, Y0
+	VPAND        Y3, Y0, Y0
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
-	VMOVDQU      160(DI), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        Y2, Y4, Y4
-	VPAND        160(R8), Y3, Y5
+	VPAND        160(R8), Y2, Y4
+	VMOVDQU      160(R9), Y5
+	VPSLLD       $0x04, Y5, Y5
+	VPAND        Y3, Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPBROADCASTD 20(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      32(SI), Y4
+	VMOVDQU      (DI), Y4
 	VPSHUFB      highTwice1<>+0(SB), Y4, Y4
 	VPSRAW       $0x08, Y4, Y4
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      192(DI), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        Y2, Y5, Y5
-	VPAND        192(R8), Y3, Y0
+	VPAND        192(R8), Y2, Y5
+	VMOVDQU      192(R9), Y0
+	VPSLLD       $0x04, Y0, Y0
+	VPAND        Y3, Y0, Y0
 	VPOR         Y0, Y5, Y5
 	VPBROADCASTD 24(CX), Y0
 	VPMADDUBSW   Y0, Y5, Y0
-	VMOVDQU      224(DI), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        Y2, Y5, Y5
-	VPAND        224(R8), Y3, Y6
+	VPAND        224(R8), Y2, Y5
+	VMOVDQU      224(R9), Y6
+	VPSLLD       $0x04, Y6, Y6
+	VPAND        Y3, Y6, Y6
 	VPOR         Y6, Y5, Y5
 	VPBROADCASTD 28(CX), Y6
 	VPMADDUBSW   Y6, Y5, Y6
@@ -276,43 +135,193 @@ step:
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	VMOVDQU      256(DI), Y4
+	VPAND        256(R8), Y2, Y4
+	VMOVDQU      (R9), Y0
+	VPSLLD       $0x02, Y0, Y0
+	VPAND        Y3, Y0, Y0
+	VPOR         Y0, Y4, Y4
+	VPBROADCASTD (CX), Y0
+	VPMADDUBSW   Y0, Y4, Y0
+	VPAND        288(R8), Y2, Y4
+	VMOVDQU      32(R9), Y5
+	VPSLLD       $0x02, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 4(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VMOVDQU      (DI), Y4
+	VPSHUFB      highTwice2<>+0(SB), Y4, Y4
+	VPSRAW       $0x08, Y4, Y4
+	VPMADDWD     Y4, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPAND        320(R8), Y2, Y5
+	VMOVDQU      64(R9), Y0
+	VPSLLD       $0x02, Y0, Y0
+	VPAND        Y3, Y0, Y0
+	VPOR         Y0, Y5, Y5
+	VPBROADCASTD 8(CX), Y0
+	VPMADDUBSW   Y0, Y5, Y0
+	VPAND        352(R8), Y2, Y5
+	VMOVDQU      96(R9), Y6
+	VPSLLD       $0x02, Y6, Y6
+	VPAND        Y3, Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VPBROADCASTD 12(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y0, Y0
+	VPMADDWD     Y4, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPAND        384(R8), Y2, Y4
+	VMOVDQU      128(R9), Y0
+	VPSLLD       $0x02, Y0, Y0
+	VPAND        Y3, Y0, Y0
+	VPOR         Y0, Y4, Y4
+	VPBROADCASTD 16(CX), Y0
+	VPMADDUBSW   Y0, Y4, Y0
+	VPAND        416(R8), Y2, Y4
+	VMOVDQU      160(R9), Y5
+	VPSLLD       $0x02, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 20(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VMOVDQU      (DI), Y4
+	VPSHUFB      highTwice3<>+0(SB), Y4, Y4
+	VPSRAW       $0x08, Y4, Y4
+	VPMADDWD     Y4, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPAND        448(R8), Y2, Y5
+	VMOVDQU      192(R9), Y0
+	VPSLLD       $0x02, Y0, Y0
+	VPAND        Y3, Y0, Y0
+	VPOR         Y0, Y5, Y5
+	VPBROADCASTD 24(CX), Y0
+	VPMADDUBSW   Y0, Y5, Y0
+	VPAND        480(R8), Y2, Y5
+	VMOVDQU      224(R9), Y6
+	VPSLLD       $0x02, Y6, Y6
+	VPAND        Y3, Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VPBROADCASTD 28(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y0, Y0
+	VPMADDWD     Y4, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	ADDQ         $0x20, CX
+	VMOVDQU      (R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
-	VMOVDQU      (R8), Y0
+	VPAND        (R9), Y3, Y0
+	VPOR         Y0, Y4, Y4
+	VPBROADCASTD (CX), Y0
+	VPMADDUBSW   Y0, Y4, Y0
+	VMOVDQU      32(R8), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VPAND        32(R9), Y3, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 4(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VMOVDQU      32(DI), Y4
+	VPSHUFB      highTwice0<>+0(SB), Y4, Y4
+	VPSRAW       $0x08, Y4, Y4
+	VPMADDWD     Y4, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VMOVDQU      64(R8), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        Y2, Y5, Y5
+	VPAND        64(R9), Y3, Y0
+	VPOR         Y0, Y5, Y5
+	VPBROADCASTD 8(CX), Y0
+	VPMADDUBSW   Y0, Y5, Y0
+	VMOVDQU      96(R8), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        Y2, Y5, Y5
+	VPAND        96(R9), Y3, Y6
+	VPOR         Y6, Y5, Y5
+	VPBROADCASTD 12(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y0, Y0
+	VPMADDWD     Y4, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VMOVDQU      128(R8), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VPAND        128(R9), Y3, Y0
+	VPOR         Y0, Y4, Y4
+	VPBROADCASTD 16(CX), Y0
+	VPMADDUBSW   Y0, Y4, Y0
+	VMOVDQU      160(R8), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VPAND        160(R9), Y3, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 20(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VMOVDQU      32(DI), Y4
+	VPSHUFB      highTwice1<>+0(SB), Y4, Y4
+	VPSRAW       $0x08, Y4, Y4
+	VPMADDWD     Y4, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VMOVDQU      192(R8), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        Y2, Y5, Y5
+	VPAND        192(R9), Y3, Y0
+	VPOR         Y0, Y5, Y5
+	VPBROADCASTD 24(CX), Y0
+	VPMADDUBSW   Y0, Y5, Y0
+	VMOVDQU      224(R8), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        Y2, Y5, Y5
+	VPAND        224(R9), Y3, Y6
+	VPOR         Y6, Y5, Y5
+	VPBROADCASTD 28(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y0, Y0
+	VPMADDWD     Y4, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	ADDQ         $0x20, CX
+	VMOVDQU      256(R8), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VMOVDQU      (R9), Y0
 	VPSRLD       $0x02, Y0, Y0
 	VPAND        Y3, Y0, Y0
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
-	VMOVDQU      288(DI), Y4
+	VMOVDQU      288(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
-	VMOVDQU      32(R8), Y5
+	VMOVDQU      32(R9), Y5
 	VPSRLD       $0x02, Y5, Y5
 	VPAND        Y3, Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPBROADCASTD 4(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      32(SI), Y4
+	VMOVDQU      32(DI), Y4
 	VPSHUFB      highTwice2<>+0(SB), Y4, Y4
 	VPSRAW       $0x08, Y4, Y4
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      320(DI), Y5
+	VMOVDQU      320(R8), Y5
 	VPSRLD       $0x04, Y5, Y5
 	VPAND        Y2, Y5, Y5
-	VMOVDQU      64(R8), Y0
+	VMOVDQU      64(R9), Y0
 	VPSRLD       $0x02, Y0, Y0
 	VPAND        Y3, Y0, Y0
 	VPOR         Y0, Y5, Y5
 	VPBROADCASTD 8(CX), Y0
 	VPMADDUBSW   Y0, Y5, Y0
-	VMOVDQU      352(DI), Y5
+	VMOVDQU      352(R8), Y5
 	VPSRLD       $0x04, Y5, Y5
 	VPAND        Y2, Y5, Y5
-	VMOVDQU      96(R8), Y6
+	VMOVDQU      96(R9), Y6
 	VPSRLD       $0x02, Y6, Y6
 	VPAND        Y3, Y6, Y6
 	VPOR         Y6, Y5, Y5
@@ -321,43 +330,43 @@ step:
 	VPADDW       Y6, Y0, Y0
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      384(DI), Y4
+	VMOVDQU      384(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
-	VMOVDQU      128(R8), Y0
+	VMOVDQU      128(R9), Y0
 	VPSRLD       $0x02, Y0, Y0
 	VPAND        Y3, Y0, Y0
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
-	VMOVDQU      416(DI), Y4
+	VMOVDQU      416(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
-	VMOVDQU      160(R8), Y5
+	VMOVDQU      160(R9), Y5
 	VPSRLD       $0x02, Y5, Y5
 	VPAND        Y3, Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPBROADCASTD 20(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      32(SI), Y4
+	VMOVDQU      32(DI), Y4
 	VPSHUFB      highTwice3<>+0(SB), Y4, Y4
 	VPSRAW       $0x08, Y4, Y4
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      448(DI), Y5
+	VMOVDQU      448(R8), Y5
 	VPSRLD       $0x04, Y5, Y5
 	VPAND        Y2, Y5, Y5
-	VMOVDQU      192(R8), Y0
+	VMOVDQU      192(R9), Y0
 	VPSRLD       $0x02, Y0, Y0
 	VPAND        Y3, Y0, Y0
 	VPOR         Y0, Y5, Y5
 	VPBROADCASTD 24(CX), Y0
 	VPMADDUBSW   Y0, Y5, Y0
-	VMOVDQU      480(DI), Y5
+	VMOVDQU      480(R8), Y5
 	VPSRLD       $0x04, Y5, Y5
 	VPAND        Y2, Y5, Y5
-	VMOVDQU      224(R8), Y6
+	VMOVDQU      224(R9), Y6
 	VPSRLD       $0x02, Y6, Y6
 	VPAND        Y3, Y6, Y6
 	VPOR         Y6, Y5, Y5
@@ -367,12 +376,13 @@ step:
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	ADDQ         $0x40, SI
-	ADDQ         $0x00000200, DI
-	ADDQ         $0x00000100, R8
-	DECQ         R9
+	ADDQ         $0x40, DI
+	ADDQ         $0x00000200, R8
+	ADDQ         $0x00000100, R9
+	ADDQ         $0x00000200, SI
+	DECQ         R10
 	JNZ          step
-	MOVQ         104(SP), SI
+	MOVQ         112(SP), SI
 	VMOVDQU      (SI), Y0
 	VPACKSSDW    32(SI), Y0, Y0
 	VMOVDQU      Y0, 32(AX)
@@ -432,9 +442,9 @@ step:
 	VFMADD231PS  Y0, Y1, Y4
 	VMOVUPS      Y4, (AX)
 	ADDQ         $0x00000690, BX
-	ADDQ         $0x40, 104(SP)
+	ADDQ         $0x40, 112(SP)
 	ADDQ         $0x04, DX
-	DECQ         96(SP)
+	DECQ         104(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
 	MOVQ         ldy+8(FP), DX
@@ -496,8 +506,8 @@ DATA highPair1<>+24(SB)/8, $0x0f800e800b800a80
 GLOBL highPair1<>(SB), RODATA|NOPTR, $32
 
 // func avx2VecQ6_Kx2(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
-// Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·avx2VecQ6_Kx2(SB), $176-64
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·avx2VecQ6_Kx2(SB), $184-64
 	LEAQ    (SP), AX
 	ADDQ    $0x1f, AX
 	ANDQ    $-32, AX
@@ -507,6 +517,12 @@ TEXT ·avx2VecQ6_Kx2(SB), $176-64
 	VMOVDQU bytes0f<>+0(SB), Y4
 	VMOVDQU bytes30<>+0(SB), Y5
 	MOVQ    panels+48(FP), DI
+	MOVQ    npanels+56(FP), R8
+	IMULQ   nb+40(FP), R8
+	DECQ    R8
+	IMUL3Q  $0x00000690, R8, R8
+	ADDQ    DI, R8
+	MOVQ    R8, 160(SP)
 
 panel:
 	MOVQ    xq+16(FP), CX
@@ -516,40 +532,43 @@ panel:
 	VXORPS  Y0, Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	MOVQ    nb+40(FP), R8
-	MOVQ    R8, 160(SP)
-	MOVQ    xs+32(FP), R8
 	MOVQ    R8, 168(SP)
+	MOVQ    xs+32(FP), R8
+	MOVQ    R8, 176(SP)
 
 block:
-	LEAQ       16(DI), R8
-	LEAQ       656(DI), R9
-	LEAQ       144(DI), R10
+	LEAQ       16(DI), R9
+	LEAQ       656(DI), R10
+	LEAQ       144(DI), R11
 	VPXOR      Y1, Y1, Y1
 	VPXOR      Y3, Y3, Y3
-	PREFETCHT0 2048(DI)
-	PREFETCHT0 2112(DI)
-	PREFETCHT0 2176(DI)
-	PREFETCHT0 2240(DI)
-	PREFETCHT0 2304(DI)
-	PREFETCHT0 2368(DI)
-	PREFETCHT0 2432(DI)
-	PREFETCHT0 2496(DI)
-	PREFETCHT0 2560(DI)
-	PREFETCHT0 2624(DI)
-	PREFETCHT0 2688(DI)
-	MOVQ       $0x00000002, R11
+	LEAQ       2048(DI), R8
+	CMPQ       R8, 160(SP)
+	CMOVQHI    160(SP), R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 128(R8)
+	PREFETCHT0 192(R8)
+	PREFETCHT0 256(R8)
+	PREFETCHT0 320(R8)
+	PREFETCHT0 384(R8)
+	PREFETCHT0 448(R8)
+	PREFETCHT0 512(R8)
+	PREFETCHT0 576(R8)
+	PREFETCHT0 640(R8)
+	MOVQ       $0x00000002, R12
 
 step:
-	PREFETCHT0   2048(R9)
-	PREFETCHT0   2112(R9)
-	PREFETCHT0   2176(R9)
-	PREFETCHT0   2240(R9)
-	PREFETCHT0   2304(R9)
-	PREFETCHT0   2368(R9)
-	PREFETCHT0   2432(R9)
-	PREFETCHT0   2496(R9)
-	VPAND        (R9), Y4, Y6
-	VMOVDQU      (R10), Y0
+	PREFETCHT0   656(R8)
+	PREFETCHT0   720(R8)
+	PREFETCHT0   784(R8)
+	PREFETCHT0   848(R8)
+	PREFETCHT0   912(R8)
+	PREFETCHT0   976(R8)
+	PREFETCHT0   1040(R8)
+	PREFETCHT0   1104(R8)
+	VPAND        (R10), Y4, Y6
+	VMOVDQU      (R11), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPAND        Y5, Y0, Y0
 	VPOR         Y0, Y6, Y6
@@ -557,8 +576,8 @@ step:
 	VPMADDUBSW   Y0, Y6, Y0
 	VPBROADCASTD (CX)(SI*1), Y2
 	VPMADDUBSW   Y2, Y6, Y2
-	VPAND        32(R9), Y4, Y6
-	VMOVDQU      32(R10), Y7
+	VPAND        32(R10), Y4, Y6
+	VMOVDQU      32(R11), Y7
 	VPSLLD       $0x04, Y7, Y7
 	VPAND        Y5, Y7, Y7
 	VPOR         Y7, Y6, Y6
@@ -568,232 +587,26 @@ step:
 	VPBROADCASTD 4(CX)(SI*1), Y7
 	VPMADDUBSW   Y7, Y6, Y7
 	VPADDW       Y7, Y2, Y2
-	VMOVDQU      (R8), Y6
-	VPSHUFB      highTwice0<>+0(SB), Y6, Y6
-	VPSRAW       $0x08, Y6, Y6
-	VPMADDWD     Y6, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPMADDWD     Y6, Y2, Y2
-	VPADDD       Y2, Y3, Y3
-	VPAND        64(R9), Y4, Y7
-	VMOVDQU      64(R10), Y0
-	VPSLLD       $0x04, Y0, Y0
-	VPAND        Y5, Y0, Y0
-	VPOR         Y0, Y7, Y7
-	VPBROADCASTD 8(CX), Y0
-	VPMADDUBSW   Y0, Y7, Y0
-	VPBROADCASTD 8(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y7, Y2
-	VPAND        96(R9), Y4, Y7
-	VMOVDQU      96(R10), Y8
-	VPSLLD       $0x04, Y8, Y8
-	VPAND        Y5, Y8, Y8
-	VPOR         Y8, Y7, Y7
-	VPBROADCASTD 12(CX), Y8
-	VPMADDUBSW   Y8, Y7, Y8
-	VPADDW       Y8, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y8
-	VPMADDUBSW   Y8, Y7, Y8
-	VPADDW       Y8, Y2, Y2
-	VPMADDWD     Y6, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPMADDWD     Y6, Y2, Y2
-	VPADDD       Y2, Y3, Y3
-	VPAND        128(R9), Y4, Y6
-	VMOVDQU      128(R10), Y0
-	VPSLLD       $0x04, Y0, Y0
-	VPAND        Y5, Y0, Y0
-	VPOR         Y0, Y6, Y6
-	VPBROADCASTD 16(CX), Y0
-	VPMADDUBSW   Y0, Y6, Y0
-	VPBROADCASTD 16(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y6, Y2
-	VPAND        160(R9), Y4, Y6
-	VMOVDQU      160(R10), Y7
-	VPSLLD       $0x04, Y7, Y7
-	VPAND        Y5, Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 20(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y0, Y0
-	VPBROADCASTD 20(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y2, Y2
-	VMOVDQU      (R8), Y6
-	VPSHUFB      highTwice1<>+0(SB), Y6, Y6
-	VPSRAW       $0x08, Y6, Y6
-	VPMADDWD     Y6, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPMADDWD     Y6, Y2, Y2
-	VPADDD       Y2, Y3, Y3
-	VPAND        192(R9), Y4, Y7
-	VMOVDQU      192(R10), Y0
-	VPSLLD       $0x04, Y0, Y0
-	VPAND        Y5, Y0, Y0
-	VPOR         Y0, Y7, Y7
-	VPBROADCASTD 24(CX), Y0
-	VPMADDUBSW   Y0, Y7, Y0
-	VPBROADCASTD 24(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y7, Y2
-	VPAND        224(R9), Y4, Y7
-	VMOVDQU      224(R10), Y8
-	VPSLLD       $0x04, Y8, Y8
-	VPAND        Y5, Y8, Y8
-	VPOR         Y8, Y7, Y7
-	VPBROADCASTD 28(CX), Y8
-	VPMADDUBSW   Y8, Y7, Y8
-	VPADDW       Y8, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y8
-	VPMADDUBSW   Y8, Y7, Y8
-	VPADDW       Y8, Y2, Y2
-	VPMADDWD     Y6, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPMADDWD     Y6, Y2, Y2
-	VPADDD       Y2, Y3, Y3
-	ADDQ         $0x20, CX
-	VPAND        256(R9), Y4, Y6
-	VMOVDQU      (R10), Y0
-	VPSLLD       $0x02, Y0, Y0
-	VPAND        Y5, Y0, Y0
-	VPOR         Y0, Y6, Y6
-	VPBROADCASTD (CX), Y0
-	VPMADDUBSW   Y0, Y6, Y0
-	VPBROADCASTD (CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y6, Y2
-	VPAND        288(R9), Y4, Y6
-	VMOVDQU      32(R10), Y7
-	VPSLLD       $0x02, Y7, Y7
-	VPAND        Y5, Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 4(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y0, Y0
-	VPBROADCASTD 4(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y2, Y2
-	VMOVDQU      (R8), Y6
-	VPSHUFB      highTwice2<>+0(SB), Y6, Y6
-	VPSRAW       $0x08, Y6, Y6
-	VPMADDWD     Y6, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPMADDWD     Y6, Y2, Y2
-	VPADDD       Y2, Y3, Y3
-	VPAND        320(R9), Y4, Y7
-	VMOVDQU      64(R10), Y0
-	VPSLLD       $0x02, Y0, Y0
-	VPAND        Y5, Y0, Y0
-	VPOR         Y0, Y7, Y7
-	VPBROADCASTD 8(CX), Y0
-	VPMADDUBSW   Y0, Y7, Y0
-	VPBROADCASTD 8(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y7, Y2
-	VPAND        352(R9), Y4, Y7
-	VMOVDQU      96(R10), Y8
-	VPSLLD       $0x02, Y8, Y8
-	VPAND        Y5, Y8, Y8
-	VPOR         Y8, Y7, Y7
-	VPBROADCASTD 12(CX), Y8
-	VPMADDUBSW   Y8, Y7, Y8
-	VPADDW       Y8, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y8
-	VPMADDUBSW   Y8, Y7, Y8
-	VPADDW       Y8, Y2, Y2
-	VPMADDWD     Y6, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPMADDWD     Y6, Y2, Y2
-	VPADDD       Y2, Y3, Y3
-	VPAND        384(R9), Y4, Y6
-	VMOVDQU      128(R10), Y0
-	VPSLLD       $0x02, Y0, Y0
-	VPAND        Y5, Y0, Y0
-	VPOR         Y0, Y6, Y6
-	VPBROADCASTD 16(CX), Y0
-	VPMADDUBSW   Y0, Y6, Y0
-	VPBROADCASTD 16(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y6, Y2
-	VPAND        416(R9), Y4, Y6
-	VMOVDQU      160(R10), Y7
-	VPSLLD       $0x02, Y7, Y7
-	VPAND        Y5, Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 20(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y0, Y0
-	VPBROADCASTD 20(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y2, Y2
-	VMOVDQU      (R8), Y6
-	VPSHUFB      highTwice3<>+0(SB), Y6, Y6
-	VPSRAW       $0x08, Y6, Y6
-	VPMADDWD     Y6, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPMADDWD     Y6, Y2, Y2
-	VPADDD       Y2, Y3, Y3
-	VPAND        448(R9), Y4, Y7
-	VMOVDQU      192(R10), Y0
-	VPSLLD       $0x02, Y0, Y0
-	VPAND        Y5, Y0, Y0
-	VPOR         Y0, Y7, Y7
-	VPBROADCASTD 24(CX), Y0
-	VPMADDUBSW   Y0, Y7, Y0
-	VPBROADCASTD 24(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y7, Y2
-	VPAND        480(R9), Y4, Y7
-	VMOVDQU      224(R10), Y8
-	VPSLLD       $0x02, Y8, Y8
-	VPAND        Y5, Y8, Y8
-	VPOR         Y8, Y7, Y7
-	VPBROADCASTD 28(CX), Y8
-	VPMADDUBSW   Y8, Y7, Y8
-	VPADDW       Y8, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y8
-	VPMADDUBSW   Y8, Y7, Y8
-	VPADDW       Y8, Y2, Y2
-	VPMADDWD     Y6, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPMADDWD     Y6, Y2, Y2
-	VPADDD       Y2, Y3, Y3
-	ADDQ         $0x20, CX
 	VMOVDQU      (R9), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        Y4, Y6, Y6
-	VPAND        (R10), Y5, Y0
-	VPOR         Y0, Y6, Y6
-	VPBROADCASTD (CX), Y0
-	VPMADDUBSW   Y0, Y6, Y0
-	VPBROADCASTD (CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y6, Y2
-	VMOVDQU      32(R9), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        Y4, Y6, Y6
-	VPAND        32(R10), Y5, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 4(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y0, Y0
-	VPBROADCASTD 4(CX)(SI*1), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y2, Y2
-	VMOVDQU      32(R8), Y6
 	VPSHUFB      highTwice0<>+0(SB), Y6, Y6
 	VPSRAW       $0x08, Y6, Y6
 	VPMADDWD     Y6, Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	VPMADDWD     Y6, Y2, Y2
 	VPADDD       Y2, Y3, Y3
-	VMOVDQU      64(R9), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        Y4, Y7, Y7
-	VPAND        64(R10), Y5, Y0
+	VPAND        64(R10), Y4, Y7
+	VMOVDQU      64(R11), Y0
+	VPSLLD       $0x04, Y0, Y0
+	VPAND        Y5, Y0, Y0
 	VPOR         Y0, Y7, Y7
 	VPBROADCASTD 8(CX), Y0
 	VPMADDUBSW   Y0, Y7, Y0
 	VPBROADCASTD 8(CX)(SI*1), Y2
 	VPMADDUBSW   Y2, Y7, Y2
-	VMOVDQU      96(R9), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        Y4, Y7, Y7
-	VPAND        96(R10), Y5, Y8
+	VPAND        96(R10), Y4, Y7
+	VMOVDQU      96(R11), Y8
+	VPSLLD       $0x04, Y8, Y8
+	VPAND        Y5, Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPBROADCASTD 12(CX), Y8
 	VPMADDUBSW   Y8, Y7, Y8
@@ -805,19 +618,19 @@ step:
 	VPADDD       Y0, Y1, Y1
 	VPMADDWD     Y6, Y2, Y2
 	VPADDD       Y2, Y3, Y3
-	VMOVDQU      128(R9), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        Y4, Y6, Y6
-	VPAND        128(R10), Y5, Y0
+	VPAND        128(R10), Y4, Y6
+	VMOVDQU      128(R11), Y0
+	VPSLLD       $0x04, Y0, Y0
+	VPAND        Y5, Y0, Y0
 	VPOR         Y0, Y6, Y6
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y6, Y0
 	VPBROADCASTD 16(CX)(SI*1), Y2
 	VPMADDUBSW   Y2, Y6, Y2
-	VMOVDQU      160(R9), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        Y4, Y6, Y6
-	VPAND        160(R10), Y5, Y7
+	VPAND        160(R10), Y4, Y6
+	VMOVDQU      160(R11), Y7
+	VPSLLD       $0x04, Y7, Y7
+	VPAND        Y5, Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VPBROADCASTD 20(CX), Y7
 	VPMADDUBSW   Y7, Y6, Y7
@@ -825,26 +638,26 @@ step:
 	VPBROADCASTD 20(CX)(SI*1), Y7
 	VPMADDUBSW   Y7, Y6, Y7
 	VPADDW       Y7, Y2, Y2
-	VMOVDQU      32(R8), Y6
+	VMOVDQU      (R9), Y6
 	VPSHUFB      highTwice1<>+0(SB), Y6, Y6
 	VPSRAW       $0x08, Y6, Y6
 	VPMADDWD     Y6, Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	VPMADDWD     Y6, Y2, Y2
 	VPADDD       Y2, Y3, Y3
-	VMOVDQU      192(R9), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        Y4, Y7, Y7
-	VPAND        192(R10), Y5, Y0
+	VPAND        192(R10), Y4, Y7
+	VMOVDQU      192(R11), Y0
+	VPSLLD       $0x04, Y0, Y0
+	VPAND        Y5, Y0, Y0
 	VPOR         Y0, Y7, Y7
 	VPBROADCASTD 24(CX), Y0
 	VPMADDUBSW   Y0, Y7, Y0
 	VPBROADCASTD 24(CX)(SI*1), Y2
 	VPMADDUBSW   Y2, Y7, Y2
-	VMOVDQU      224(R9), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        Y4, Y7, Y7
-	VPAND        224(R10), Y5, Y8
+	VPAND        224(R10), Y4, Y7
+	VMOVDQU      224(R11), Y8
+	VPSLLD       $0x04, Y8, Y8
+	VPAND        Y5, Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPBROADCASTD 28(CX), Y8
 	VPMADDUBSW   Y8, Y7, Y8
@@ -857,10 +670,216 @@ step:
 	VPMADDWD     Y6, Y2, Y2
 	VPADDD       Y2, Y3, Y3
 	ADDQ         $0x20, CX
-	VMOVDQU      256(R9), Y6
+	VPAND        256(R10), Y4, Y6
+	VMOVDQU      (R11), Y0
+	VPSLLD       $0x02, Y0, Y0
+	VPAND        Y5, Y0, Y0
+	VPOR         Y0, Y6, Y6
+	VPBROADCASTD (CX), Y0
+	VPMADDUBSW   Y0, Y6, Y0
+	VPBROADCASTD (CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y6, Y2
+	VPAND        288(R10), Y4, Y6
+	VMOVDQU      32(R11), Y7
+	VPSLLD       $0x02, Y7, Y7
+	VPAND        Y5, Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPBROADCASTD 4(CX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y0, Y0
+	VPBROADCASTD 4(CX)(SI*1), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y2, Y2
+	VMOVDQU      (R9), Y6
+	VPSHUFB      highTwice2<>+0(SB), Y6, Y6
+	VPSRAW       $0x08, Y6, Y6
+	VPMADDWD     Y6, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y6, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VPAND        320(R10), Y4, Y7
+	VMOVDQU      64(R11), Y0
+	VPSLLD       $0x02, Y0, Y0
+	VPAND        Y5, Y0, Y0
+	VPOR         Y0, Y7, Y7
+	VPBROADCASTD 8(CX), Y0
+	VPMADDUBSW   Y0, Y7, Y0
+	VPBROADCASTD 8(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y7, Y2
+	VPAND        352(R10), Y4, Y7
+	VMOVDQU      96(R11), Y8
+	VPSLLD       $0x02, Y8, Y8
+	VPAND        Y5, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 12(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y2, Y2
+	VPMADDWD     Y6, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y6, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VPAND        384(R10), Y4, Y6
+	VMOVDQU      128(R11), Y0
+	VPSLLD       $0x02, Y0, Y0
+	VPAND        Y5, Y0, Y0
+	VPOR         Y0, Y6, Y6
+	VPBROADCASTD 16(CX), Y0
+	VPMADDUBSW   Y0, Y6, Y0
+	VPBROADCASTD 16(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y6, Y2
+	VPAND        416(R10), Y4, Y6
+	VMOVDQU      160(R11), Y7
+	VPSLLD       $0x02, Y7, Y7
+	VPAND        Y5, Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPBROADCASTD 20(CX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y0, Y0
+	VPBROADCASTD 20(CX)(SI*1), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y2, Y2
+	VMOVDQU      (R9), Y6
+	VPSHUFB      highTwice3<>+0(SB), Y6, Y6
+	VPSRAW       $0x08, Y6, Y6
+	VPMADDWD     Y6, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y6, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VPAND        448(R10), Y4, Y7
+	VMOVDQU      192(R11), Y0
+	VPSLLD       $0x02, Y0, Y0
+	VPAND        Y5, Y0, Y0
+	VPOR         Y0, Y7, Y7
+	VPBROADCASTD 24(CX), Y0
+	VPMADDUBSW   Y0, Y7, Y0
+	VPBROADCASTD 24(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y7, Y2
+	VPAND        480(R10), Y4, Y7
+	VMOVDQU      224(R11), Y8
+	VPSLLD       $0x02, Y8, Y8
+	VPAND        Y5, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 28(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y2, Y2
+	VPMADDWD     Y6, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y6, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	ADDQ         $0x20, CX
+	VMOVDQU      (R10), Y6
 	VPSRLD       $0x04, Y6, Y6
 	VPAND        Y4, Y6, Y6
-	VMOVDQU      (R10), Y0
+	VPAND        (R11), Y5, Y0
+	VPOR         Y0, Y6, Y6
+	VPBROADCASTD (CX), Y0
+	VPMADDUBSW   Y0, Y6, Y0
+	VPBROADCASTD (CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y6, Y2
+	VMOVDQU      32(R10), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        Y4, Y6, Y6
+	VPAND        32(R11), Y5, Y7
+	VPOR         Y7, Y6, Y6
+	VPBROADCASTD 4(CX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y0, Y0
+	VPBROADCASTD 4(CX)(SI*1), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y2, Y2
+	VMOVDQU      32(R9), Y6
+	VPSHUFB      highTwice0<>+0(SB), Y6, Y6
+	VPSRAW       $0x08, Y6, Y6
+	VPMADDWD     Y6, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y6, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VMOVDQU      64(R10), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        Y4, Y7, Y7
+	VPAND        64(R11), Y5, Y0
+	VPOR         Y0, Y7, Y7
+	VPBROADCASTD 8(CX), Y0
+	VPMADDUBSW   Y0, Y7, Y0
+	VPBROADCASTD 8(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y7, Y2
+	VMOVDQU      96(R10), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        Y4, Y7, Y7
+	VPAND        96(R11), Y5, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 12(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y2, Y2
+	VPMADDWD     Y6, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y6, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VMOVDQU      128(R10), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        Y4, Y6, Y6
+	VPAND        128(R11), Y5, Y0
+	VPOR         Y0, Y6, Y6
+	VPBROADCASTD 16(CX), Y0
+	VPMADDUBSW   Y0, Y6, Y0
+	VPBROADCASTD 16(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y6, Y2
+	VMOVDQU      160(R10), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        Y4, Y6, Y6
+	VPAND        160(R11), Y5, Y7
+	VPOR         Y7, Y6, Y6
+	VPBROADCASTD 20(CX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y0, Y0
+	VPBROADCASTD 20(CX)(SI*1), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y2, Y2
+	VMOVDQU      32(R9), Y6
+	VPSHUFB      highTwice1<>+0(SB), Y6, Y6
+	VPSRAW       $0x08, Y6, Y6
+	VPMADDWD     Y6, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y6, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VMOVDQU      192(R10), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        Y4, Y7, Y7
+	VPAND        192(R11), Y5, Y0
+	VPOR         Y0, Y7, Y7
+	VPBROADCASTD 24(CX), Y0
+	VPMADDUBSW   Y0, Y7, Y0
+	VPBROADCASTD 24(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y7, Y2
+	VMOVDQU      224(R10), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        Y4, Y7, Y7
+	VPAND        224(R11), Y5, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 28(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y2, Y2
+	VPMADDWD     Y6, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y6, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	ADDQ         $0x20, CX
+	VMOVDQU      256(R10), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        Y4, Y6, Y6
+	VMOVDQU      (R11), Y0
 	VPSRLD       $0x02, Y0, Y0
 	VPAND        Y5, Y0, Y0
 	VPOR         Y0, Y6, Y6
@@ -868,10 +887,10 @@ step:
 	VPMADDUBSW   Y0, Y6, Y0
 	VPBROADCASTD (CX)(SI*1), Y2
 	VPMADDUBSW   Y2, Y6, Y2
-	VMOVDQU      288(R9), Y6
+	VMOVDQU      288(R10), Y6
 	VPSRLD       $0x04, Y6, Y6
 	VPAND        Y4, Y6, Y6
-	VMOVDQU      32(R10), Y7
+	VMOVDQU      32(R11), Y7
 	VPSRLD       $0x02, Y7, Y7
 	VPAND        Y5, Y7, Y7
 	VPOR         Y7, Y6, Y6
@@ -881,17 +900,17 @@ step:
 	VPBROADCASTD 4(CX)(SI*1), Y7
 	VPMADDUBSW   Y7, Y6, Y7
 	VPADDW       Y7, Y2, Y2
-	VMOVDQU      32(R8), Y6
+	VMOVDQU      32(R9), Y6
 	VPSHUFB      highTwice2<>+0(SB), Y6, Y6
 	VPSRAW       $0x08, Y6, Y6
 	VPMADDWD     Y6, Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	VPMADDWD     Y6, Y2, Y2
 	VPADDD       Y2, Y3, Y3
-	VMOVDQU      320(R9), Y7
+	VMOVDQU      320(R10), Y7
 	VPSRLD       $0x04, Y7, Y7
 	VPAND        Y4, Y7, Y7
-	VMOVDQU      64(R10), Y0
+	VMOVDQU      64(R11), Y0
 	VPSRLD       $0x02, Y0, Y0
 	VPAND        Y5, Y0, Y0
 	VPOR         Y0, Y7, Y7
@@ -899,10 +918,10 @@ step:
 	VPMADDUBSW   Y0, Y7, Y0
 	VPBROADCASTD 8(CX)(SI*1), Y2
 	VPMADDUBSW   Y2, Y7, Y2
-	VMOVDQU      352(R9), Y7
+	VMOVDQU      352(R10), Y7
 	VPSRLD       $0x04, Y7, Y7
 	VPAND        Y4, Y7, Y7
-	VMOVDQU      96(R10), Y8
+	VMOVDQU      96(R11), Y8
 	VPSRLD       $0x02, Y8, Y8
 	VPAND        Y5, Y8, Y8
 	VPOR         Y8, Y7, Y7
@@ -916,10 +935,10 @@ step:
 	VPADDD       Y0, Y1, Y1
 	VPMADDWD     Y6, Y2, Y2
 	VPADDD       Y2, Y3, Y3
-	VMOVDQU      384(R9), Y6
+	VMOVDQU      384(R10), Y6
 	VPSRLD       $0x04, Y6, Y6
 	VPAND        Y4, Y6, Y6
-	VMOVDQU      128(R10), Y0
+	VMOVDQU      128(R11), Y0
 	VPSRLD       $0x02, Y0, Y0
 	VPAND        Y5, Y0, Y0
 	VPOR         Y0, Y6, Y6
@@ -927,10 +946,10 @@ step:
 	VPMADDUBSW   Y0, Y6, Y0
 	VPBROADCASTD 16(CX)(SI*1), Y2
 	VPMADDUBSW   Y2, Y6, Y2
-	VMOVDQU      416(R9), Y6
+	VMOVDQU      416(R10), Y6
 	VPSRLD       $0x04, Y6, Y6
 	VPAND        Y4, Y6, Y6
-	VMOVDQU      160(R10), Y7
+	VMOVDQU      160(R11), Y7
 	VPSRLD       $0x02, Y7, Y7
 	VPAND        Y5, Y7, Y7
 	VPOR         Y7, Y6, Y6
@@ -940,17 +959,17 @@ step:
 	VPBROADCASTD 20(CX)(SI*1), Y7
 	VPMADDUBSW   Y7, Y6, Y7
 	VPADDW       Y7, Y2, Y2
-	VMOVDQU      32(R8), Y6
+	VMOVDQU      32(R9), Y6
 	VPSHUFB      highTwice3<>+0(SB), Y6, Y6
 	VPSRAW       $0x08, Y6, Y6
 	VPMADDWD     Y6, Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	VPMADDWD     Y6, Y2, Y2
 	VPADDD       Y2, Y3, Y3
-	VMOVDQU      448(R9), Y7
+	VMOVDQU      448(R10), Y7
 	VPSRLD       $0x04, Y7, Y7
 	VPAND        Y4, Y7, Y7
-	VMOVDQU      192(R10), Y0
+	VMOVDQU      192(R11), Y0
 	VPSRLD       $0x02, Y0, Y0
 	VPAND        Y5, Y0, Y0
 	VPOR         Y0, Y7, Y7
@@ -958,10 +977,10 @@ step:
 	VPMADDUBSW   Y0, Y7, Y0
 	VPBROADCASTD 24(CX)(SI*1), Y2
 	VPMADDUBSW   Y2, Y7, Y2
-	VMOVDQU      480(R9), Y7
+	VMOVDQU      480(R10), Y7
 	VPSRLD       $0x04, Y7, Y7
 	VPAND        Y4, Y7, Y7
-	VMOVDQU      224(R10), Y8
+	VMOVDQU      224(R11), Y8
 	VPSRLD       $0x02, Y8, Y8
 	VPAND        Y5, Y8, Y8
 	VPOR         Y8, Y7, Y7
@@ -976,12 +995,13 @@ step:
 	VPMADDWD     Y6, Y2, Y2
 	VPADDD       Y2, Y3, Y3
 	ADDQ         $0x20, CX
-	ADDQ         $0x40, R8
-	ADDQ         $0x00000200, R9
-	ADDQ         $0x00000100, R10
-	DECQ         R11
+	ADDQ         $0x40, R9
+	ADDQ         $0x00000200, R10
+	ADDQ         $0x00000100, R11
+	ADDQ         $0x00000200, R8
+	DECQ         R12
 	JNZ          step
-	MOVQ         168(SP), R8
+	MOVQ         176(SP), R8
 	MOVQ         nb+40(FP), R9
 	SHLQ         $0x06, R9
 	VMOVDQU      (R8), Y0
@@ -1077,9 +1097,9 @@ step:
 	VFMADD231PS  Y0, Y3, Y1
 	VMOVUPS      Y1, 32(AX)
 	ADDQ         $0x00000690, DI
-	ADDQ         $0x40, 168(SP)
+	ADDQ         $0x40, 176(SP)
 	ADDQ         $0x04, DX
-	DECQ         160(SP)
+	DECQ         168(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
 	MOVQ         ldy+8(FP), DX
@@ -1096,8 +1116,8 @@ step:
 	RET
 
 // func avx2VecQ6_Kx3(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
-// Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·avx2VecQ6_Kx3(SB), $240-64
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·avx2VecQ6_Kx3(SB), $248-64
 	LEAQ    (SP), AX
 	ADDQ    $0x1f, AX
 	ANDQ    $-32, AX
@@ -1107,6 +1127,12 @@ TEXT ·avx2VecQ6_Kx3(SB), $240-64
 	VMOVDQU bytes0f<>+0(SB), Y6
 	VMOVDQU bytes30<>+0(SB), Y7
 	MOVQ    panels+48(FP), DI
+	MOVQ    npanels+56(FP), R8
+	IMULQ   nb+40(FP), R8
+	DECQ    R8
+	IMUL3Q  $0x00000690, R8, R8
+	ADDQ    DI, R8
+	MOVQ    R8, 224(SP)
 
 panel:
 	MOVQ    xq+16(FP), CX
@@ -1118,41 +1144,44 @@ panel:
 	VXORPS  Y0, Y0, Y0
 	VMOVUPS Y0, 64(AX)
 	MOVQ    nb+40(FP), R8
-	MOVQ    R8, 224(SP)
-	MOVQ    xs+32(FP), R8
 	MOVQ    R8, 232(SP)
+	MOVQ    xs+32(FP), R8
+	MOVQ    R8, 240(SP)
 
 block:
-	LEAQ       16(DI), R8
-	LEAQ       656(DI), R9
-	LEAQ       144(DI), R10
+	LEAQ       16(DI), R9
+	LEAQ       656(DI), R10
+	LEAQ       144(DI), R11
 	VPXOR      Y1, Y1, Y1
 	VPXOR      Y3, Y3, Y3
 	VPXOR      Y5, Y5, Y5
-	PREFETCHT0 2048(DI)
-	PREFETCHT0 2112(DI)
-	PREFETCHT0 2176(DI)
-	PREFETCHT0 2240(DI)
-	PREFETCHT0 2304(DI)
-	PREFETCHT0 2368(DI)
-	PREFETCHT0 2432(DI)
-	PREFETCHT0 2496(DI)
-	PREFETCHT0 2560(DI)
-	PREFETCHT0 2624(DI)
-	PREFETCHT0 2688(DI)
-	MOVQ       $0x00000002, R11
+	LEAQ       2048(DI), R8
+	CMPQ       R8, 224(SP)
+	CMOVQHI    224(SP), R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 128(R8)
+	PREFETCHT0 192(R8)
+	PREFETCHT0 256(R8)
+	PREFETCHT0 320(R8)
+	PREFETCHT0 384(R8)
+	PREFETCHT0 448(R8)
+	PREFETCHT0 512(R8)
+	PREFETCHT0 576(R8)
+	PREFETCHT0 640(R8)
+	MOVQ       $0x00000002, R12
 
 step:
-	PREFETCHT0   2048(R9)
-	PREFETCHT0   2112(R9)
-	PREFETCHT0   2176(R9)
-	PREFETCHT0   2240(R9)
-	PREFETCHT0   2304(R9)
-	PREFETCHT0   2368(R9)
-	PREFETCHT0   2432(R9)
-	PREFETCHT0   2496(R9)
-	VPAND        (R9), Y6, Y8
-	VMOVDQU      (R10), Y0
+	PREFETCHT0   656(R8)
+	PREFETCHT0   720(R8)
+	PREFETCHT0   784(R8)
+	PREFETCHT0   848(R8)
+	PREFETCHT0   912(R8)
+	PREFETCHT0   976(R8)
+	PREFETCHT0   1040(R8)
+	PREFETCHT0   1104(R8)
+	VPAND        (R10), Y6, Y8
+	VMOVDQU      (R11), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPAND        Y7, Y0, Y0
 	VPOR         Y0, Y8, Y8
@@ -1162,8 +1191,8 @@ step:
 	VPMADDUBSW   Y2, Y8, Y2
 	VPBROADCASTD (CX)(SI*2), Y4
 	VPMADDUBSW   Y4, Y8, Y4
-	VPAND        32(R9), Y6, Y8
-	VMOVDQU      32(R10), Y9
+	VPAND        32(R10), Y6, Y8
+	VMOVDQU      32(R11), Y9
 	VPSLLD       $0x04, Y9, Y9
 	VPAND        Y7, Y9, Y9
 	VPOR         Y9, Y8, Y8
@@ -1176,269 +1205,7 @@ step:
 	VPBROADCASTD 4(CX)(SI*2), Y9
 	VPMADDUBSW   Y9, Y8, Y9
 	VPADDW       Y9, Y4, Y4
-	VMOVDQU      (R8), Y8
-	VPSHUFB      highTwice0<>+0(SB), Y8, Y8
-	VPSRAW       $0x08, Y8, Y8
-	VPMADDWD     Y8, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPMADDWD     Y8, Y2, Y2
-	VPADDD       Y2, Y3, Y3
-	VPMADDWD     Y8, Y4, Y4
-	VPADDD       Y4, Y5, Y5
-	VPAND        64(R9), Y6, Y9
-	VMOVDQU      64(R10), Y0
-	VPSLLD       $0x04, Y0, Y0
-	VPAND        Y7, Y0, Y0
-	VPOR         Y0, Y9, Y9
-	VPBROADCASTD 8(CX), Y0
-	VPMADDUBSW   Y0, Y9, Y0
-	VPBROADCASTD 8(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y9, Y2
-	VPBROADCASTD 8(CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y9, Y4
-	VPAND        96(R9), Y6, Y9
-	VMOVDQU      96(R10), Y10
-	VPSLLD       $0x04, Y10, Y10
-	VPAND        Y7, Y10, Y10
-	VPOR         Y10, Y9, Y9
-	VPBROADCASTD 12(CX), Y10
-	VPMADDUBSW   Y10, Y9, Y10
-	VPADDW       Y10, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y10
-	VPMADDUBSW   Y10, Y9, Y10
-	VPADDW       Y10, Y2, Y2
-	VPBROADCASTD 12(CX)(SI*2), Y10
-	VPMADDUBSW   Y10, Y9, Y10
-	VPADDW       Y10, Y4, Y4
-	VPMADDWD     Y8, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPMADDWD     Y8, Y2, Y2
-	VPADDD       Y2, Y3, Y3
-	VPMADDWD     Y8, Y4, Y4
-	VPADDD       Y4, Y5, Y5
-	VPAND        128(R9), Y6, Y8
-	VMOVDQU      128(R10), Y0
-	VPSLLD       $0x04, Y0, Y0
-	VPAND        Y7, Y0, Y0
-	VPOR         Y0, Y8, Y8
-	VPBROADCASTD 16(CX), Y0
-	VPMADDUBSW   Y0, Y8, Y0
-	VPBROADCASTD 16(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y8, Y2
-	VPBROADCASTD 16(CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y8, Y4
-	VPAND        160(R9), Y6, Y8
-	VMOVDQU      160(R10), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPAND        Y7, Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 20(CX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y0, Y0
-	VPBROADCASTD 20(CX)(SI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y2, Y2
-	VPBROADCASTD 20(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y4, Y4
-	VMOVDQU      (R8), Y8
-	VPSHUFB      highTwice1<>+0(SB), Y8, Y8
-	VPSRAW       $0x08, Y8, Y8
-	VPMADDWD     Y8, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPMADDWD     Y8, Y2, Y2
-	VPADDD       Y2, Y3, Y3
-	VPMADDWD     Y8, Y4, Y4
-	VPADDD       Y4, Y5, Y5
-	VPAND        192(R9), Y6, Y9
-	VMOVDQU      192(R10), Y0
-	VPSLLD       $0x04, Y0, Y0
-	VPAND        Y7, Y0, Y0
-	VPOR         Y0, Y9, Y9
-	VPBROADCASTD 24(CX), Y0
-	VPMADDUBSW   Y0, Y9, Y0
-	VPBROADCASTD 24(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y9, Y2
-	VPBROADCASTD 24(CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y9, Y4
-	VPAND        224(R9), Y6, Y9
-	VMOVDQU      224(R10), Y10
-	VPSLLD       $0x04, Y10, Y10
-	VPAND        Y7, Y10, Y10
-	VPOR         Y10, Y9, Y9
-	VPBROADCASTD 28(CX), Y10
-	VPMADDUBSW   Y10, Y9, Y10
-	VPADDW       Y10, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y10
-	VPMADDUBSW   Y10, Y9, Y10
-	VPADDW       Y10, Y2, Y2
-	VPBROADCASTD 28(CX)(SI*2), Y10
-	VPMADDUBSW   Y10, Y9, Y10
-	VPADDW       Y10, Y4, Y4
-	VPMADDWD     Y8, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPMADDWD     Y8, Y2, Y2
-	VPADDD       Y2, Y3, Y3
-	VPMADDWD     Y8, Y4, Y4
-	VPADDD       Y4, Y5, Y5
-	ADDQ         $0x20, CX
-	VPAND        256(R9), Y6, Y8
-	VMOVDQU      (R10), Y0
-	VPSLLD       $0x02, Y0, Y0
-	VPAND        Y7, Y0, Y0
-	VPOR         Y0, Y8, Y8
-	VPBROADCASTD (CX), Y0
-	VPMADDUBSW   Y0, Y8, Y0
-	VPBROADCASTD (CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y8, Y2
-	VPBROADCASTD (CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y8, Y4
-	VPAND        288(R9), Y6, Y8
-	VMOVDQU      32(R10), Y9
-	VPSLLD       $0x02, Y9, Y9
-	VPAND        Y7, Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 4(CX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y0, Y0
-	VPBROADCASTD 4(CX)(SI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y2, Y2
-	VPBROADCASTD 4(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y4, Y4
-	VMOVDQU      (R8), Y8
-	VPSHUFB      highTwice2<>+0(SB), Y8, Y8
-	VPSRAW       $0x08, Y8, Y8
-	VPMADDWD     Y8, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPMADDWD     Y8, Y2, Y2
-	VPADDD       Y2, Y3, Y3
-	VPMADDWD     Y8, Y4, Y4
-	VPADDD       Y4, Y5, Y5
-	VPAND        320(R9), Y6, Y9
-	VMOVDQU      64(R10), Y0
-	VPSLLD       $0x02, Y0, Y0
-	VPAND        Y7, Y0, Y0
-	VPOR         Y0, Y9, Y9
-	VPBROADCASTD 8(CX), Y0
-	VPMADDUBSW   Y0, Y9, Y0
-	VPBROADCASTD 8(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y9, Y2
-	VPBROADCASTD 8(CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y9, Y4
-	VPAND        352(R9), Y6, Y9
-	VMOVDQU      96(R10), Y10
-	VPSLLD       $0x02, Y10, Y10
-	VPAND        Y7, Y10, Y10
-	VPOR         Y10, Y9, Y9
-	VPBROADCASTD 12(CX), Y10
-	VPMADDUBSW   Y10, Y9, Y10
-	VPADDW       Y10, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y10
-	VPMADDUBSW   Y10, Y9, Y10
-	VPADDW       Y10, Y2, Y2
-	VPBROADCASTD 12(CX)(SI*2), Y10
-	VPMADDUBSW   Y10, Y9, Y10
-	VPADDW       Y10, Y4, Y4
-	VPMADDWD     Y8, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPMADDWD     Y8, Y2, Y2
-	VPADDD       Y2, Y3, Y3
-	VPMADDWD     Y8, Y4, Y4
-	VPADDD       Y4, Y5, Y5
-	VPAND        384(R9), Y6, Y8
-	VMOVDQU      128(R10), Y0
-	VPSLLD       $0x02, Y0, Y0
-	VPAND        Y7, Y0, Y0
-	VPOR         Y0, Y8, Y8
-	VPBROADCASTD 16(CX), Y0
-	VPMADDUBSW   Y0, Y8, Y0
-	VPBROADCASTD 16(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y8, Y2
-	VPBROADCASTD 16(CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y8, Y4
-	VPAND        416(R9), Y6, Y8
-	VMOVDQU      160(R10), Y9
-	VPSLLD       $0x02, Y9, Y9
-	VPAND        Y7, Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 20(CX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y0, Y0
-	VPBROADCASTD 20(CX)(SI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y2, Y2
-	VPBROADCASTD 20(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y4, Y4
-	VMOVDQU      (R8), Y8
-	VPSHUFB      highTwice3<>+0(SB), Y8, Y8
-	VPSRAW       $0x08, Y8, Y8
-	VPMADDWD     Y8, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPMADDWD     Y8, Y2, Y2
-	VPADDD       Y2, Y3, Y3
-	VPMADDWD     Y8, Y4, Y4
-	VPADDD       Y4, Y5, Y5
-	VPAND        448(R9), Y6, Y9
-	VMOVDQU      192(R10), Y0
-	VPSLLD       $0x02, Y0, Y0
-	VPAND        Y7, Y0, Y0
-	VPOR         Y0, Y9, Y9
-	VPBROADCASTD 24(CX), Y0
-	VPMADDUBSW   Y0, Y9, Y0
-	VPBROADCASTD 24(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y9, Y2
-	VPBROADCASTD 24(CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y9, Y4
-	VPAND        480(R9), Y6, Y9
-	VMOVDQU      224(R10), Y10
-	VPSLLD       $0x02, Y10, Y10
-	VPAND        Y7, Y10, Y10
-	VPOR         Y10, Y9, Y9
-	VPBROADCASTD 28(CX), Y10
-	VPMADDUBSW   Y10, Y9, Y10
-	VPADDW       Y10, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y10
-	VPMADDUBSW   Y10, Y9, Y10
-	VPADDW       Y10, Y2, Y2
-	VPBROADCASTD 28(CX)(SI*2), Y10
-	VPMADDUBSW   Y10, Y9, Y10
-	VPADDW       Y10, Y4, Y4
-	VPMADDWD     Y8, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPMADDWD     Y8, Y2, Y2
-	VPADDD       Y2, Y3, Y3
-	VPMADDWD     Y8, Y4, Y4
-	VPADDD       Y4, Y5, Y5
-	ADDQ         $0x20, CX
 	VMOVDQU      (R9), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        Y6, Y8, Y8
-	VPAND        (R10), Y7, Y0
-	VPOR         Y0, Y8, Y8
-	VPBROADCASTD (CX), Y0
-	VPMADDUBSW   Y0, Y8, Y0
-	VPBROADCASTD (CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y8, Y2
-	VPBROADCASTD (CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y8, Y4
-	VMOVDQU      32(R9), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        Y6, Y8, Y8
-	VPAND        32(R10), Y7, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 4(CX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y0, Y0
-	VPBROADCASTD 4(CX)(SI*1), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y2, Y2
-	VPBROADCASTD 4(CX)(SI*2), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPADDW       Y9, Y4, Y4
-	VMOVDQU      32(R8), Y8
 	VPSHUFB      highTwice0<>+0(SB), Y8, Y8
 	VPSRAW       $0x08, Y8, Y8
 	VPMADDWD     Y8, Y0, Y0
@@ -1447,10 +1214,10 @@ step:
 	VPADDD       Y2, Y3, Y3
 	VPMADDWD     Y8, Y4, Y4
 	VPADDD       Y4, Y5, Y5
-	VMOVDQU      64(R9), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        Y6, Y9, Y9
-	VPAND        64(R10), Y7, Y0
+	VPAND        64(R10), Y6, Y9
+	VMOVDQU      64(R11), Y0
+	VPSLLD       $0x04, Y0, Y0
+	VPAND        Y7, Y0, Y0
 	VPOR         Y0, Y9, Y9
 	VPBROADCASTD 8(CX), Y0
 	VPMADDUBSW   Y0, Y9, Y0
@@ -1458,10 +1225,10 @@ step:
 	VPMADDUBSW   Y2, Y9, Y2
 	VPBROADCASTD 8(CX)(SI*2), Y4
 	VPMADDUBSW   Y4, Y9, Y4
-	VMOVDQU      96(R9), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        Y6, Y9, Y9
-	VPAND        96(R10), Y7, Y10
+	VPAND        96(R10), Y6, Y9
+	VMOVDQU      96(R11), Y10
+	VPSLLD       $0x04, Y10, Y10
+	VPAND        Y7, Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPBROADCASTD 12(CX), Y10
 	VPMADDUBSW   Y10, Y9, Y10
@@ -1478,10 +1245,10 @@ step:
 	VPADDD       Y2, Y3, Y3
 	VPMADDWD     Y8, Y4, Y4
 	VPADDD       Y4, Y5, Y5
-	VMOVDQU      128(R9), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        Y6, Y8, Y8
-	VPAND        128(R10), Y7, Y0
+	VPAND        128(R10), Y6, Y8
+	VMOVDQU      128(R11), Y0
+	VPSLLD       $0x04, Y0, Y0
+	VPAND        Y7, Y0, Y0
 	VPOR         Y0, Y8, Y8
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y8, Y0
@@ -1489,10 +1256,10 @@ step:
 	VPMADDUBSW   Y2, Y8, Y2
 	VPBROADCASTD 16(CX)(SI*2), Y4
 	VPMADDUBSW   Y4, Y8, Y4
-	VMOVDQU      160(R9), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        Y6, Y8, Y8
-	VPAND        160(R10), Y7, Y9
+	VPAND        160(R10), Y6, Y8
+	VMOVDQU      160(R11), Y9
+	VPSLLD       $0x04, Y9, Y9
+	VPAND        Y7, Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPBROADCASTD 20(CX), Y9
 	VPMADDUBSW   Y9, Y8, Y9
@@ -1503,7 +1270,7 @@ step:
 	VPBROADCASTD 20(CX)(SI*2), Y9
 	VPMADDUBSW   Y9, Y8, Y9
 	VPADDW       Y9, Y4, Y4
-	VMOVDQU      32(R8), Y8
+	VMOVDQU      (R9), Y8
 	VPSHUFB      highTwice1<>+0(SB), Y8, Y8
 	VPSRAW       $0x08, Y8, Y8
 	VPMADDWD     Y8, Y0, Y0
@@ -1512,10 +1279,10 @@ step:
 	VPADDD       Y2, Y3, Y3
 	VPMADDWD     Y8, Y4, Y4
 	VPADDD       Y4, Y5, Y5
-	VMOVDQU      192(R9), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        Y6, Y9, Y9
-	VPAND        192(R10), Y7, Y0
+	VPAND        192(R10), Y6, Y9
+	VMOVDQU      192(R11), Y0
+	VPSLLD       $0x04, Y0, Y0
+	VPAND        Y7, Y0, Y0
 	VPOR         Y0, Y9, Y9
 	VPBROADCASTD 24(CX), Y0
 	VPMADDUBSW   Y0, Y9, Y0
@@ -1523,10 +1290,10 @@ step:
 	VPMADDUBSW   Y2, Y9, Y2
 	VPBROADCASTD 24(CX)(SI*2), Y4
 	VPMADDUBSW   Y4, Y9, Y4
-	VMOVDQU      224(R9), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        Y6, Y9, Y9
-	VPAND        224(R10), Y7, Y10
+	VPAND        224(R10), Y6, Y9
+	VMOVDQU      224(R11), Y10
+	VPSLLD       $0x04, Y10, Y10
+	VPAND        Y7, Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPBROADCASTD 28(CX), Y10
 	VPMADDUBSW   Y10, Y9, Y10
@@ -1544,10 +1311,272 @@ step:
 	VPMADDWD     Y8, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	ADDQ         $0x20, CX
-	VMOVDQU      256(R9), Y8
+	VPAND        256(R10), Y6, Y8
+	VMOVDQU      (R11), Y0
+	VPSLLD       $0x02, Y0, Y0
+	VPAND        Y7, Y0, Y0
+	VPOR         Y0, Y8, Y8
+	VPBROADCASTD (CX), Y0
+	VPMADDUBSW   Y0, Y8, Y0
+	VPBROADCASTD (CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y8, Y2
+	VPBROADCASTD (CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y8, Y4
+	VPAND        288(R10), Y6, Y8
+	VMOVDQU      32(R11), Y9
+	VPSLLD       $0x02, Y9, Y9
+	VPAND        Y7, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 4(CX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y0, Y0
+	VPBROADCASTD 4(CX)(SI*1), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y2, Y2
+	VPBROADCASTD 4(CX)(SI*2), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y4, Y4
+	VMOVDQU      (R9), Y8
+	VPSHUFB      highTwice2<>+0(SB), Y8, Y8
+	VPSRAW       $0x08, Y8, Y8
+	VPMADDWD     Y8, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y8, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y8, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VPAND        320(R10), Y6, Y9
+	VMOVDQU      64(R11), Y0
+	VPSLLD       $0x02, Y0, Y0
+	VPAND        Y7, Y0, Y0
+	VPOR         Y0, Y9, Y9
+	VPBROADCASTD 8(CX), Y0
+	VPMADDUBSW   Y0, Y9, Y0
+	VPBROADCASTD 8(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y9, Y2
+	VPBROADCASTD 8(CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y9, Y4
+	VPAND        352(R10), Y6, Y9
+	VMOVDQU      96(R11), Y10
+	VPSLLD       $0x02, Y10, Y10
+	VPAND        Y7, Y10, Y10
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 12(CX), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y2, Y2
+	VPBROADCASTD 12(CX)(SI*2), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y4, Y4
+	VPMADDWD     Y8, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y8, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y8, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VPAND        384(R10), Y6, Y8
+	VMOVDQU      128(R11), Y0
+	VPSLLD       $0x02, Y0, Y0
+	VPAND        Y7, Y0, Y0
+	VPOR         Y0, Y8, Y8
+	VPBROADCASTD 16(CX), Y0
+	VPMADDUBSW   Y0, Y8, Y0
+	VPBROADCASTD 16(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y8, Y2
+	VPBROADCASTD 16(CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y8, Y4
+	VPAND        416(R10), Y6, Y8
+	VMOVDQU      160(R11), Y9
+	VPSLLD       $0x02, Y9, Y9
+	VPAND        Y7, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 20(CX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y0, Y0
+	VPBROADCASTD 20(CX)(SI*1), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y2, Y2
+	VPBROADCASTD 20(CX)(SI*2), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y4, Y4
+	VMOVDQU      (R9), Y8
+	VPSHUFB      highTwice3<>+0(SB), Y8, Y8
+	VPSRAW       $0x08, Y8, Y8
+	VPMADDWD     Y8, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y8, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y8, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VPAND        448(R10), Y6, Y9
+	VMOVDQU      192(R11), Y0
+	VPSLLD       $0x02, Y0, Y0
+	VPAND        Y7, Y0, Y0
+	VPOR         Y0, Y9, Y9
+	VPBROADCASTD 24(CX), Y0
+	VPMADDUBSW   Y0, Y9, Y0
+	VPBROADCASTD 24(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y9, Y2
+	VPBROADCASTD 24(CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y9, Y4
+	VPAND        480(R10), Y6, Y9
+	VMOVDQU      224(R11), Y10
+	VPSLLD       $0x02, Y10, Y10
+	VPAND        Y7, Y10, Y10
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 28(CX), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y2, Y2
+	VPBROADCASTD 28(CX)(SI*2), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y4, Y4
+	VPMADDWD     Y8, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y8, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y8, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	ADDQ         $0x20, CX
+	VMOVDQU      (R10), Y8
 	VPSRLD       $0x04, Y8, Y8
 	VPAND        Y6, Y8, Y8
-	VMOVDQU      (R10), Y0
+	VPAND        (R11), Y7, Y0
+	VPOR         Y0, Y8, Y8
+	VPBROADCASTD (CX), Y0
+	VPMADDUBSW   Y0, Y8, Y0
+	VPBROADCASTD (CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y8, Y2
+	VPBROADCASTD (CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y8, Y4
+	VMOVDQU      32(R10), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        Y6, Y8, Y8
+	VPAND        32(R11), Y7, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 4(CX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y0, Y0
+	VPBROADCASTD 4(CX)(SI*1), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y2, Y2
+	VPBROADCASTD 4(CX)(SI*2), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y4, Y4
+	VMOVDQU      32(R9), Y8
+	VPSHUFB      highTwice0<>+0(SB), Y8, Y8
+	VPSRAW       $0x08, Y8, Y8
+	VPMADDWD     Y8, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y8, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y8, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VMOVDQU      64(R10), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        Y6, Y9, Y9
+	VPAND        64(R11), Y7, Y0
+	VPOR         Y0, Y9, Y9
+	VPBROADCASTD 8(CX), Y0
+	VPMADDUBSW   Y0, Y9, Y0
+	VPBROADCASTD 8(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y9, Y2
+	VPBROADCASTD 8(CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y9, Y4
+	VMOVDQU      96(R10), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        Y6, Y9, Y9
+	VPAND        96(R11), Y7, Y10
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 12(CX), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y2, Y2
+	VPBROADCASTD 12(CX)(SI*2), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y4, Y4
+	VPMADDWD     Y8, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y8, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y8, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VMOVDQU      128(R10), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        Y6, Y8, Y8
+	VPAND        128(R11), Y7, Y0
+	VPOR         Y0, Y8, Y8
+	VPBROADCASTD 16(CX), Y0
+	VPMADDUBSW   Y0, Y8, Y0
+	VPBROADCASTD 16(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y8, Y2
+	VPBROADCASTD 16(CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y8, Y4
+	VMOVDQU      160(R10), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        Y6, Y8, Y8
+	VPAND        160(R11), Y7, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 20(CX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y0, Y0
+	VPBROADCASTD 20(CX)(SI*1), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y2, Y2
+	VPBROADCASTD 20(CX)(SI*2), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPADDW       Y9, Y4, Y4
+	VMOVDQU      32(R9), Y8
+	VPSHUFB      highTwice1<>+0(SB), Y8, Y8
+	VPSRAW       $0x08, Y8, Y8
+	VPMADDWD     Y8, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y8, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y8, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VMOVDQU      192(R10), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        Y6, Y9, Y9
+	VPAND        192(R11), Y7, Y0
+	VPOR         Y0, Y9, Y9
+	VPBROADCASTD 24(CX), Y0
+	VPMADDUBSW   Y0, Y9, Y0
+	VPBROADCASTD 24(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y9, Y2
+	VPBROADCASTD 24(CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y9, Y4
+	VMOVDQU      224(R10), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        Y6, Y9, Y9
+	VPAND        224(R11), Y7, Y10
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 28(CX), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y2, Y2
+	VPBROADCASTD 28(CX)(SI*2), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPADDW       Y10, Y4, Y4
+	VPMADDWD     Y8, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y8, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y8, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	ADDQ         $0x20, CX
+	VMOVDQU      256(R10), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        Y6, Y8, Y8
+	VMOVDQU      (R11), Y0
 	VPSRLD       $0x02, Y0, Y0
 	VPAND        Y7, Y0, Y0
 	VPOR         Y0, Y8, Y8
@@ -1557,10 +1586,10 @@ step:
 	VPMADDUBSW   Y2, Y8, Y2
 	VPBROADCASTD (CX)(SI*2), Y4
 	VPMADDUBSW   Y4, Y8, Y4
-	VMOVDQU      288(R9), Y8
+	VMOVDQU      288(R10), Y8
 	VPSRLD       $0x04, Y8, Y8
 	VPAND        Y6, Y8, Y8
-	VMOVDQU      32(R10), Y9
+	VMOVDQU      32(R11), Y9
 	VPSRLD       $0x02, Y9, Y9
 	VPAND        Y7, Y9, Y9
 	VPOR         Y9, Y8, Y8
@@ -1573,7 +1602,7 @@ step:
 	VPBROADCASTD 4(CX)(SI*2), Y9
 	VPMADDUBSW   Y9, Y8, Y9
 	VPADDW       Y9, Y4, Y4
-	VMOVDQU      32(R8), Y8
+	VMOVDQU      32(R9), Y8
 	VPSHUFB      highTwice2<>+0(SB), Y8, Y8
 	VPSRAW       $0x08, Y8, Y8
 	VPMADDWD     Y8, Y0, Y0
@@ -1582,10 +1611,10 @@ step:
 	VPADDD       Y2, Y3, Y3
 	VPMADDWD     Y8, Y4, Y4
 	VPADDD       Y4, Y5, Y5
-	VMOVDQU      320(R9), Y9
+	VMOVDQU      320(R10), Y9
 	VPSRLD       $0x04, Y9, Y9
 	VPAND        Y6, Y9, Y9
-	VMOVDQU      64(R10), Y0
+	VMOVDQU      64(R11), Y0
 	VPSRLD       $0x02, Y0, Y0
 	VPAND        Y7, Y0, Y0
 	VPOR         Y0, Y9, Y9
@@ -1595,10 +1624,10 @@ step:
 	VPMADDUBSW   Y2, Y9, Y2
 	VPBROADCASTD 8(CX)(SI*2), Y4
 	VPMADDUBSW   Y4, Y9, Y4
-	VMOVDQU      352(R9), Y9
+	VMOVDQU      352(R10), Y9
 	VPSRLD       $0x04, Y9, Y9
 	VPAND        Y6, Y9, Y9
-	VMOVDQU      96(R10), Y10
+	VMOVDQU      96(R11), Y10
 	VPSRLD       $0x02, Y10, Y10
 	VPAND        Y7, Y10, Y10
 	VPOR         Y10, Y9, Y9
@@ -1617,10 +1646,10 @@ step:
 	VPADDD       Y2, Y3, Y3
 	VPMADDWD     Y8, Y4, Y4
 	VPADDD       Y4, Y5, Y5
-	VMOVDQU      384(R9), Y8
+	VMOVDQU      384(R10), Y8
 	VPSRLD       $0x04, Y8, Y8
 	VPAND        Y6, Y8, Y8
-	VMOVDQU      128(R10), Y0
+	VMOVDQU      128(R11), Y0
 	VPSRLD       $0x02, Y0, Y0
 	VPAND        Y7, Y0, Y0
 	VPOR         Y0, Y8, Y8
@@ -1630,10 +1659,10 @@ step:
 	VPMADDUBSW   Y2, Y8, Y2
 	VPBROADCASTD 16(CX)(SI*2), Y4
 	VPMADDUBSW   Y4, Y8, Y4
-	VMOVDQU      416(R9), Y8
+	VMOVDQU      416(R10), Y8
 	VPSRLD       $0x04, Y8, Y8
 	VPAND        Y6, Y8, Y8
-	VMOVDQU      160(R10), Y9
+	VMOVDQU      160(R11), Y9
 	VPSRLD       $0x02, Y9, Y9
 	VPAND        Y7, Y9, Y9
 	VPOR         Y9, Y8, Y8
@@ -1646,7 +1675,7 @@ step:
 	VPBROADCASTD 20(CX)(SI*2), Y9
 	VPMADDUBSW   Y9, Y8, Y9
 	VPADDW       Y9, Y4, Y4
-	VMOVDQU      32(R8), Y8
+	VMOVDQU      32(R9), Y8
 	VPSHUFB      highTwice3<>+0(SB), Y8, Y8
 	VPSRAW       $0x08, Y8, Y8
 	VPMADDWD     Y8, Y0, Y0
@@ -1655,10 +1684,10 @@ step:
 	VPADDD       Y2, Y3, Y3
 	VPMADDWD     Y8, Y4, Y4
 	VPADDD       Y4, Y5, Y5
-	VMOVDQU      448(R9), Y9
+	VMOVDQU      448(R10), Y9
 	VPSRLD       $0x04, Y9, Y9
 	VPAND        Y6, Y9, Y9
-	VMOVDQU      192(R10), Y0
+	VMOVDQU      192(R11), Y0
 	VPSRLD       $0x02, Y0, Y0
 	VPAND        Y7, Y0, Y0
 	VPOR         Y0, Y9, Y9
@@ -1668,10 +1697,10 @@ step:
 	VPMADDUBSW   Y2, Y9, Y2
 	VPBROADCASTD 24(CX)(SI*2), Y4
 	VPMADDUBSW   Y4, Y9, Y4
-	VMOVDQU      480(R9), Y9
+	VMOVDQU      480(R10), Y9
 	VPSRLD       $0x04, Y9, Y9
 	VPAND        Y6, Y9, Y9
-	VMOVDQU      224(R10), Y10
+	VMOVDQU      224(R11), Y10
 	VPSRLD       $0x02, Y10, Y10
 	VPAND        Y7, Y10, Y10
 	VPOR         Y10, Y9, Y9
@@ -1691,12 +1720,13 @@ step:
 	VPMADDWD     Y8, Y4, Y4
 	VPADDD       Y4, Y5, Y5
 	ADDQ         $0x20, CX
-	ADDQ         $0x40, R8
-	ADDQ         $0x00000200, R9
-	ADDQ         $0x00000100, R10
-	DECQ         R11
+	ADDQ         $0x40, R9
+	ADDQ         $0x00000200, R10
+	ADDQ         $0x00000100, R11
+	ADDQ         $0x00000200, R8
+	DECQ         R12
 	JNZ          step
-	MOVQ         232(SP), R8
+	MOVQ         240(SP), R8
 	MOVQ         nb+40(FP), R9
 	SHLQ         $0x06, R9
 	VMOVDQU      (R8), Y0
@@ -1826,9 +1856,9 @@ step:
 	VFMADD231PS  Y0, Y5, Y1
 	VMOVUPS      Y1, 64(AX)
 	ADDQ         $0x00000690, DI
-	ADDQ         $0x40, 232(SP)
+	ADDQ         $0x40, 240(SP)
 	ADDQ         $0x04, DX
-	DECQ         224(SP)
+	DECQ         232(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
 	MOVQ         ldy+8(FP), DX
@@ -1848,8 +1878,8 @@ step:
 	RET
 
 // func avx2VecQ6_Kx4(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
-// Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·avx2VecQ6_Kx4(SB), $304-64
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·avx2VecQ6_Kx4(SB), $312-64
 	LEAQ    (SP), AX
 	ADDQ    $0x1f, AX
 	ANDQ    $-32, AX
@@ -1861,6 +1891,12 @@ TEXT ·avx2VecQ6_Kx4(SB), $304-64
 	VMOVDQU bytes0f<>+0(SB), Y8
 	VMOVDQU bytes30<>+0(SB), Y9
 	MOVQ    panels+48(FP), R9
+	MOVQ    npanels+56(FP), R10
+	IMULQ   nb+40(FP), R10
+	DECQ    R10
+	IMUL3Q  $0x00000690, R10, R10
+	ADDQ    R9, R10
+	MOVQ    R10, 288(SP)
 
 panel:
 	MOVQ    xq+16(FP), CX
@@ -1874,42 +1910,45 @@ panel:
 	VXORPS  Y0, Y0, Y0
 	VMOVUPS Y0, 96(AX)
 	MOVQ    nb+40(FP), R10
-	MOVQ    R10, 288(SP)
-	MOVQ    xs+32(FP), R10
 	MOVQ    R10, 296(SP)
+	MOVQ    xs+32(FP), R10
+	MOVQ    R10, 304(SP)
 
 block:
-	LEAQ       16(R9), R10
-	LEAQ       656(R9), R11
-	LEAQ       144(R9), R12
+	LEAQ       16(R9), R11
+	LEAQ       656(R9), R12
+	LEAQ       144(R9), R13
 	VPXOR      Y1, Y1, Y1
 	VPXOR      Y3, Y3, Y3
 	VPXOR      Y5, Y5, Y5
 	VPXOR      Y7, Y7, Y7
-	PREFETCHT0 2048(R9)
-	PREFETCHT0 2112(R9)
-	PREFETCHT0 2176(R9)
-	PREFETCHT0 2240(R9)
-	PREFETCHT0 2304(R9)
-	PREFETCHT0 2368(R9)
-	PREFETCHT0 2432(R9)
-	PREFETCHT0 2496(R9)
-	PREFETCHT0 2560(R9)
-	PREFETCHT0 2624(R9)
-	PREFETCHT0 2688(R9)
-	MOVQ       $0x00000002, R13
+	LEAQ       2048(R9), R10
+	CMPQ       R10, 288(SP)
+	CMOVQHI    288(SP), R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	PREFETCHT0 192(R10)
+	PREFETCHT0 256(R10)
+	PREFETCHT0 320(R10)
+	PREFETCHT0 384(R10)
+	PREFETCHT0 448(R10)
+	PREFETCHT0 512(R10)
+	PREFETCHT0 576(R10)
+	PREFETCHT0 640(R10)
+	MOVQ       $0x00000002, R14
 
 step:
-	PREFETCHT0   2048(R11)
-	PREFETCHT0   2112(R11)
-	PREFETCHT0   2176(R11)
-	PREFETCHT0   2240(R11)
-	PREFETCHT0   2304(R11)
-	PREFETCHT0   2368(R11)
-	PREFETCHT0   2432(R11)
-	PREFETCHT0   2496(R11)
-	VPAND        (R11), Y8, Y10
-	VMOVDQU      (R12), Y0
+	PREFETCHT0   656(R10)
+	PREFETCHT0   720(R10)
+	PREFETCHT0   784(R10)
+	PREFETCHT0   848(R10)
+	PREFETCHT0   912(R10)
+	PREFETCHT0   976(R10)
+	PREFETCHT0   1040(R10)
+	PREFETCHT0   1104(R10)
+	VPAND        (R12), Y8, Y10
+	VMOVDQU      (R13), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPAND        Y9, Y0, Y0
 	VPOR         Y0, Y10, Y10
@@ -1921,8 +1960,8 @@ step:
 	VPMADDUBSW   Y4, Y10, Y4
 	VPBROADCASTD (CX)(DI*1), Y6
 	VPMADDUBSW   Y6, Y10, Y6
-	VPAND        32(R11), Y8, Y10
-	VMOVDQU      32(R12), Y11
+	VPAND        32(R12), Y8, Y10
+	VMOVDQU      32(R13), Y11
 	VPSLLD       $0x04, Y11, Y11
 	VPAND        Y9, Y11, Y11
 	VPOR         Y11, Y10, Y10
@@ -1938,325 +1977,7 @@ step:
 	VPBROADCASTD 4(CX)(DI*1), Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPADDW       Y11, Y6, Y6
-	VMOVDQU      (R10), Y10
-	VPSHUFB      highTwice0<>+0(SB), Y10, Y10
-	VPSRAW       $0x08, Y10, Y10
-	VPMADDWD     Y10, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPMADDWD     Y10, Y2, Y2
-	VPADDD       Y2, Y3, Y3
-	VPMADDWD     Y10, Y4, Y4
-	VPADDD       Y4, Y5, Y5
-	VPMADDWD     Y10, Y6, Y6
-	VPADDD       Y6, Y7, Y7
-	VPAND        64(R11), Y8, Y11
-	VMOVDQU      64(R12), Y0
-	VPSLLD       $0x04, Y0, Y0
-	VPAND        Y9, Y0, Y0
-	VPOR         Y0, Y11, Y11
-	VPBROADCASTD 8(CX), Y0
-	VPMADDUBSW   Y0, Y11, Y0
-	VPBROADCASTD 8(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y11, Y2
-	VPBROADCASTD 8(CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y11, Y4
-	VPBROADCASTD 8(CX)(DI*1), Y6
-	VPMADDUBSW   Y6, Y11, Y6
-	VPAND        96(R11), Y8, Y11
-	VMOVDQU      96(R12), Y12
-	VPSLLD       $0x04, Y12, Y12
-	VPAND        Y9, Y12, Y12
-	VPOR         Y12, Y11, Y11
-	VPBROADCASTD 12(CX), Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPADDW       Y12, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPADDW       Y12, Y2, Y2
-	VPBROADCASTD 12(CX)(SI*2), Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPADDW       Y12, Y4, Y4
-	VPBROADCASTD 12(CX)(DI*1), Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPADDW       Y12, Y6, Y6
-	VPMADDWD     Y10, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPMADDWD     Y10, Y2, Y2
-	VPADDD       Y2, Y3, Y3
-	VPMADDWD     Y10, Y4, Y4
-	VPADDD       Y4, Y5, Y5
-	VPMADDWD     Y10, Y6, Y6
-	VPADDD       Y6, Y7, Y7
-	VPAND        128(R11), Y8, Y10
-	VMOVDQU      128(R12), Y0
-	VPSLLD       $0x04, Y0, Y0
-	VPAND        Y9, Y0, Y0
-	VPOR         Y0, Y10, Y10
-	VPBROADCASTD 16(CX), Y0
-	VPMADDUBSW   Y0, Y10, Y0
-	VPBROADCASTD 16(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y10, Y2
-	VPBROADCASTD 16(CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y10, Y4
-	VPBROADCASTD 16(CX)(DI*1), Y6
-	VPMADDUBSW   Y6, Y10, Y6
-	VPAND        160(R11), Y8, Y10
-	VMOVDQU      160(R12), Y11
-	VPSLLD       $0x04, Y11, Y11
-	VPAND        Y9, Y11, Y11
-	VPOR         Y11, Y10, Y10
-	VPBROADCASTD 20(CX), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y0, Y0
-	VPBROADCASTD 20(CX)(SI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y2, Y2
-	VPBROADCASTD 20(CX)(SI*2), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y4, Y4
-	VPBROADCASTD 20(CX)(DI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y6, Y6
-	VMOVDQU      (R10), Y10
-	VPSHUFB      highTwice1<>+0(SB), Y10, Y10
-	VPSRAW       $0x08, Y10, Y10
-	VPMADDWD     Y10, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPMADDWD     Y10, Y2, Y2
-	VPADDD       Y2, Y3, Y3
-	VPMADDWD     Y10, Y4, Y4
-	VPADDD       Y4, Y5, Y5
-	VPMADDWD     Y10, Y6, Y6
-	VPADDD       Y6, Y7, Y7
-	VPAND        192(R11), Y8, Y11
-	VMOVDQU      192(R12), Y0
-	VPSLLD       $0x04, Y0, Y0
-	VPAND        Y9, Y0, Y0
-	VPOR         Y0, Y11, Y11
-	VPBROADCASTD 24(CX), Y0
-	VPMADDUBSW   Y0, Y11, Y0
-	VPBROADCASTD 24(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y11, Y2
-	VPBROADCASTD 24(CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y11, Y4
-	VPBROADCASTD 24(CX)(DI*1), Y6
-	VPMADDUBSW   Y6, Y11, Y6
-	VPAND        224(R11), Y8, Y11
-	VMOVDQU      224(R12), Y12
-	VPSLLD       $0x04, Y12, Y12
-	VPAND        Y9, Y12, Y12
-	VPOR         Y12, Y11, Y11
-	VPBROADCASTD 28(CX), Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPADDW       Y12, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPADDW       Y12, Y2, Y2
-	VPBROADCASTD 28(CX)(SI*2), Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPADDW       Y12, Y4, Y4
-	VPBROADCASTD 28(CX)(DI*1), Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPADDW       Y12, Y6, Y6
-	VPMADDWD     Y10, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPMADDWD     Y10, Y2, Y2
-	VPADDD       Y2, Y3, Y3
-	VPMADDWD     Y10, Y4, Y4
-	VPADDD       Y4, Y5, Y5
-	VPMADDWD     Y10, Y6, Y6
-	VPADDD       Y6, Y7, Y7
-	ADDQ         $0x20, CX
-	VPAND        256(R11), Y8, Y10
-	VMOVDQU      (R12), Y0
-	VPSLLD       $0x02, Y0, Y0
-	VPAND        Y9, Y0, Y0
-	VPOR         Y0, Y10, Y10
-	VPBROADCASTD (CX), Y0
-	VPMADDUBSW   Y0, Y10, Y0
-	VPBROADCASTD (CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y10, Y2
-	VPBROADCASTD (CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y10, Y4
-	VPBROADCASTD (CX)(DI*1), Y6
-	VPMADDUBSW   Y6, Y10, Y6
-	VPAND        288(R11), Y8, Y10
-	VMOVDQU      32(R12), Y11
-	VPSLLD       $0x02, Y11, Y11
-	VPAND        Y9, Y11, Y11
-	VPOR         Y11, Y10, Y10
-	VPBROADCASTD 4(CX), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y0, Y0
-	VPBROADCASTD 4(CX)(SI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y2, Y2
-	VPBROADCASTD 4(CX)(SI*2), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y4, Y4
-	VPBROADCASTD 4(CX)(DI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y6, Y6
-	VMOVDQU      (R10), Y10
-	VPSHUFB      highTwice2<>+0(SB), Y10, Y10
-	VPSRAW       $0x08, Y10, Y10
-	VPMADDWD     Y10, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPMADDWD     Y10, Y2, Y2
-	VPADDD       Y2, Y3, Y3
-	VPMADDWD     Y10, Y4, Y4
-	VPADDD       Y4, Y5, Y5
-	VPMADDWD     Y10, Y6, Y6
-	VPADDD       Y6, Y7, Y7
-	VPAND        320(R11), Y8, Y11
-	VMOVDQU      64(R12), Y0
-	VPSLLD       $0x02, Y0, Y0
-	VPAND        Y9, Y0, Y0
-	VPOR         Y0, Y11, Y11
-	VPBROADCASTD 8(CX), Y0
-	VPMADDUBSW   Y0, Y11, Y0
-	VPBROADCASTD 8(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y11, Y2
-	VPBROADCASTD 8(CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y11, Y4
-	VPBROADCASTD 8(CX)(DI*1), Y6
-	VPMADDUBSW   Y6, Y11, Y6
-	VPAND        352(R11), Y8, Y11
-	VMOVDQU      96(R12), Y12
-	VPSLLD       $0x02, Y12, Y12
-	VPAND        Y9, Y12, Y12
-	VPOR         Y12, Y11, Y11
-	VPBROADCASTD 12(CX), Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPADDW       Y12, Y0, Y0
-	VPBROADCASTD 12(CX)(SI*1), Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPADDW       Y12, Y2, Y2
-	VPBROADCASTD 12(CX)(SI*2), Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPADDW       Y12, Y4, Y4
-	VPBROADCASTD 12(CX)(DI*1), Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPADDW       Y12, Y6, Y6
-	VPMADDWD     Y10, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPMADDWD     Y10, Y2, Y2
-	VPADDD       Y2, Y3, Y3
-	VPMADDWD     Y10, Y4, Y4
-	VPADDD       Y4, Y5, Y5
-	VPMADDWD     Y10, Y6, Y6
-	VPADDD       Y6, Y7, Y7
-	VPAND        384(R11), Y8, Y10
-	VMOVDQU      128(R12), Y0
-	VPSLLD       $0x02, Y0, Y0
-	VPAND        Y9, Y0, Y0
-	VPOR         Y0, Y10, Y10
-	VPBROADCASTD 16(CX), Y0
-	VPMADDUBSW   Y0, Y10, Y0
-	VPBROADCASTD 16(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y10, Y2
-	VPBROADCASTD 16(CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y10, Y4
-	VPBROADCASTD 16(CX)(DI*1), Y6
-	VPMADDUBSW   Y6, Y10, Y6
-	VPAND        416(R11), Y8, Y10
-	VMOVDQU      160(R12), Y11
-	VPSLLD       $0x02, Y11, Y11
-	VPAND        Y9, Y11, Y11
-	VPOR         Y11, Y10, Y10
-	VPBROADCASTD 20(CX), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y0, Y0
-	VPBROADCASTD 20(CX)(SI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y2, Y2
-	VPBROADCASTD 20(CX)(SI*2), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y4, Y4
-	VPBROADCASTD 20(CX)(DI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y6, Y6
-	VMOVDQU      (R10), Y10
-	VPSHUFB      highTwice3<>+0(SB), Y10, Y10
-	VPSRAW       $0x08, Y10, Y10
-	VPMADDWD     Y10, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPMADDWD     Y10, Y2, Y2
-	VPADDD       Y2, Y3, Y3
-	VPMADDWD     Y10, Y4, Y4
-	VPADDD       Y4, Y5, Y5
-	VPMADDWD     Y10, Y6, Y6
-	VPADDD       Y6, Y7, Y7
-	VPAND        448(R11), Y8, Y11
-	VMOVDQU      192(R12), Y0
-	VPSLLD       $0x02, Y0, Y0
-	VPAND        Y9, Y0, Y0
-	VPOR         Y0, Y11, Y11
-	VPBROADCASTD 24(CX), Y0
-	VPMADDUBSW   Y0, Y11, Y0
-	VPBROADCASTD 24(CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y11, Y2
-	VPBROADCASTD 24(CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y11, Y4
-	VPBROADCASTD 24(CX)(DI*1), Y6
-	VPMADDUBSW   Y6, Y11, Y6
-	VPAND        480(R11), Y8, Y11
-	VMOVDQU      224(R12), Y12
-	VPSLLD       $0x02, Y12, Y12
-	VPAND        Y9, Y12, Y12
-	VPOR         Y12, Y11, Y11
-	VPBROADCASTD 28(CX), Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPADDW       Y12, Y0, Y0
-	VPBROADCASTD 28(CX)(SI*1), Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPADDW       Y12, Y2, Y2
-	VPBROADCASTD 28(CX)(SI*2), Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPADDW       Y12, Y4, Y4
-	VPBROADCASTD 28(CX)(DI*1), Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPADDW       Y12, Y6, Y6
-	VPMADDWD     Y10, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VPMADDWD     Y10, Y2, Y2
-	VPADDD       Y2, Y3, Y3
-	VPMADDWD     Y10, Y4, Y4
-	VPADDD       Y4, Y5, Y5
-	VPMADDWD     Y10, Y6, Y6
-	VPADDD       Y6, Y7, Y7
-	ADDQ         $0x20, CX
 	VMOVDQU      (R11), Y10
-	VPSRLD       $0x04, Y10, Y10
-	VPAND        Y8, Y10, Y10
-	VPAND        (R12), Y9, Y0
-	VPOR         Y0, Y10, Y10
-	VPBROADCASTD (CX), Y0
-	VPMADDUBSW   Y0, Y10, Y0
-	VPBROADCASTD (CX)(SI*1), Y2
-	VPMADDUBSW   Y2, Y10, Y2
-	VPBROADCASTD (CX)(SI*2), Y4
-	VPMADDUBSW   Y4, Y10, Y4
-	VPBROADCASTD (CX)(DI*1), Y6
-	VPMADDUBSW   Y6, Y10, Y6
-	VMOVDQU      32(R11), Y10
-	VPSRLD       $0x04, Y10, Y10
-	VPAND        Y8, Y10, Y10
-	VPAND        32(R12), Y9, Y11
-	VPOR         Y11, Y10, Y10
-	VPBROADCASTD 4(CX), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y0, Y0
-	VPBROADCASTD 4(CX)(SI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y2, Y2
-	VPBROADCASTD 4(CX)(SI*2), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y4, Y4
-	VPBROADCASTD 4(CX)(DI*1), Y11
-	VPMADDUBSW   Y11, Y10, Y11
-	VPADDW       Y11, Y6, Y6
-	VMOVDQU      32(R10), Y10
 	VPSHUFB      highTwice0<>+0(SB), Y10, Y10
 	VPSRAW       $0x08, Y10, Y10
 	VPMADDWD     Y10, Y0, Y0
@@ -2267,10 +1988,10 @@ step:
 	VPADDD       Y4, Y5, Y5
 	VPMADDWD     Y10, Y6, Y6
 	VPADDD       Y6, Y7, Y7
-	VMOVDQU      64(R11), Y11
-	VPSRLD       $0x04, Y11, Y11
-	VPAND        Y8, Y11, Y11
-	VPAND        64(R12), Y9, Y0
+	VPAND        64(R12), Y8, Y11
+	VMOVDQU      64(R13), Y0
+	VPSLLD       $0x04, Y0, Y0
+	VPAND        Y9, Y0, Y0
 	VPOR         Y0, Y11, Y11
 	VPBROADCASTD 8(CX), Y0
 	VPMADDUBSW   Y0, Y11, Y0
@@ -2280,10 +2001,10 @@ step:
 	VPMADDUBSW   Y4, Y11, Y4
 	VPBROADCASTD 8(CX)(DI*1), Y6
 	VPMADDUBSW   Y6, Y11, Y6
-	VMOVDQU      96(R11), Y11
-	VPSRLD       $0x04, Y11, Y11
-	VPAND        Y8, Y11, Y11
-	VPAND        96(R12), Y9, Y12
+	VPAND        96(R12), Y8, Y11
+	VMOVDQU      96(R13), Y12
+	VPSLLD       $0x04, Y12, Y12
+	VPAND        Y9, Y12, Y12
 	VPOR         Y12, Y11, Y11
 	VPBROADCASTD 12(CX), Y12
 	VPMADDUBSW   Y12, Y11, Y12
@@ -2305,10 +2026,10 @@ step:
 	VPADDD       Y4, Y5, Y5
 	VPMADDWD     Y10, Y6, Y6
 	VPADDD       Y6, Y7, Y7
-	VMOVDQU      128(R11), Y10
-	VPSRLD       $0x04, Y10, Y10
-	VPAND        Y8, Y10, Y10
-	VPAND        128(R12), Y9, Y0
+	VPAND        128(R12), Y8, Y10
+	VMOVDQU      128(R13), Y0
+	VPSLLD       $0x04, Y0, Y0
+	VPAND        Y9, Y0, Y0
 	VPOR         Y0, Y10, Y10
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y10, Y0
@@ -2318,10 +2039,10 @@ step:
 	VPMADDUBSW   Y4, Y10, Y4
 	VPBROADCASTD 16(CX)(DI*1), Y6
 	VPMADDUBSW   Y6, Y10, Y6
-	VMOVDQU      160(R11), Y10
-	VPSRLD       $0x04, Y10, Y10
-	VPAND        Y8, Y10, Y10
-	VPAND        160(R12), Y9, Y11
+	VPAND        160(R12), Y8, Y10
+	VMOVDQU      160(R13), Y11
+	VPSLLD       $0x04, Y11, Y11
+	VPAND        Y9, Y11, Y11
 	VPOR         Y11, Y10, Y10
 	VPBROADCASTD 20(CX), Y11
 	VPMADDUBSW   Y11, Y10, Y11
@@ -2335,7 +2056,7 @@ step:
 	VPBROADCASTD 20(CX)(DI*1), Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPADDW       Y11, Y6, Y6
-	VMOVDQU      32(R10), Y10
+	VMOVDQU      (R11), Y10
 	VPSHUFB      highTwice1<>+0(SB), Y10, Y10
 	VPSRAW       $0x08, Y10, Y10
 	VPMADDWD     Y10, Y0, Y0
@@ -2346,10 +2067,10 @@ step:
 	VPADDD       Y4, Y5, Y5
 	VPMADDWD     Y10, Y6, Y6
 	VPADDD       Y6, Y7, Y7
-	VMOVDQU      192(R11), Y11
-	VPSRLD       $0x04, Y11, Y11
-	VPAND        Y8, Y11, Y11
-	VPAND        192(R12), Y9, Y0
+	VPAND        192(R12), Y8, Y11
+	VMOVDQU      192(R13), Y0
+	VPSLLD       $0x04, Y0, Y0
+	VPAND        Y9, Y0, Y0
 	VPOR         Y0, Y11, Y11
 	VPBROADCASTD 24(CX), Y0
 	VPMADDUBSW   Y0, Y11, Y0
@@ -2359,10 +2080,10 @@ step:
 	VPMADDUBSW   Y4, Y11, Y4
 	VPBROADCASTD 24(CX)(DI*1), Y6
 	VPMADDUBSW   Y6, Y11, Y6
-	VMOVDQU      224(R11), Y11
-	VPSRLD       $0x04, Y11, Y11
-	VPAND        Y8, Y11, Y11
-	VPAND        224(R12), Y9, Y12
+	VPAND        224(R12), Y8, Y11
+	VMOVDQU      224(R13), Y12
+	VPSLLD       $0x04, Y12, Y12
+	VPAND        Y9, Y12, Y12
 	VPOR         Y12, Y11, Y11
 	VPBROADCASTD 28(CX), Y12
 	VPMADDUBSW   Y12, Y11, Y12
@@ -2385,10 +2106,328 @@ step:
 	VPMADDWD     Y10, Y6, Y6
 	VPADDD       Y6, Y7, Y7
 	ADDQ         $0x20, CX
-	VMOVDQU      256(R11), Y10
+	VPAND        256(R12), Y8, Y10
+	VMOVDQU      (R13), Y0
+	VPSLLD       $0x02, Y0, Y0
+	VPAND        Y9, Y0, Y0
+	VPOR         Y0, Y10, Y10
+	VPBROADCASTD (CX), Y0
+	VPMADDUBSW   Y0, Y10, Y0
+	VPBROADCASTD (CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y10, Y2
+	VPBROADCASTD (CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y10, Y4
+	VPBROADCASTD (CX)(DI*1), Y6
+	VPMADDUBSW   Y6, Y10, Y6
+	VPAND        288(R12), Y8, Y10
+	VMOVDQU      32(R13), Y11
+	VPSLLD       $0x02, Y11, Y11
+	VPAND        Y9, Y11, Y11
+	VPOR         Y11, Y10, Y10
+	VPBROADCASTD 4(CX), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y0, Y0
+	VPBROADCASTD 4(CX)(SI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 4(CX)(SI*2), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 4(CX)(DI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VMOVDQU      (R11), Y10
+	VPSHUFB      highTwice2<>+0(SB), Y10, Y10
+	VPSRAW       $0x08, Y10, Y10
+	VPMADDWD     Y10, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y10, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y10, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VPMADDWD     Y10, Y6, Y6
+	VPADDD       Y6, Y7, Y7
+	VPAND        320(R12), Y8, Y11
+	VMOVDQU      64(R13), Y0
+	VPSLLD       $0x02, Y0, Y0
+	VPAND        Y9, Y0, Y0
+	VPOR         Y0, Y11, Y11
+	VPBROADCASTD 8(CX), Y0
+	VPMADDUBSW   Y0, Y11, Y0
+	VPBROADCASTD 8(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y11, Y2
+	VPBROADCASTD 8(CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y11, Y4
+	VPBROADCASTD 8(CX)(DI*1), Y6
+	VPMADDUBSW   Y6, Y11, Y6
+	VPAND        352(R12), Y8, Y11
+	VMOVDQU      96(R13), Y12
+	VPSLLD       $0x02, Y12, Y12
+	VPAND        Y9, Y12, Y12
+	VPOR         Y12, Y11, Y11
+	VPBROADCASTD 12(CX), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y2, Y2
+	VPBROADCASTD 12(CX)(SI*2), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y4, Y4
+	VPBROADCASTD 12(CX)(DI*1), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y6, Y6
+	VPMADDWD     Y10, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y10, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y10, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VPMADDWD     Y10, Y6, Y6
+	VPADDD       Y6, Y7, Y7
+	VPAND        384(R12), Y8, Y10
+	VMOVDQU      128(R13), Y0
+	VPSLLD       $0x02, Y0, Y0
+	VPAND        Y9, Y0, Y0
+	VPOR         Y0, Y10, Y10
+	VPBROADCASTD 16(CX), Y0
+	VPMADDUBSW   Y0, Y10, Y0
+	VPBROADCASTD 16(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y10, Y2
+	VPBROADCASTD 16(CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y10, Y4
+	VPBROADCASTD 16(CX)(DI*1), Y6
+	VPMADDUBSW   Y6, Y10, Y6
+	VPAND        416(R12), Y8, Y10
+	VMOVDQU      160(R13), Y11
+	VPSLLD       $0x02, Y11, Y11
+	VPAND        Y9, Y11, Y11
+	VPOR         Y11, Y10, Y10
+	VPBROADCASTD 20(CX), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y0, Y0
+	VPBROADCASTD 20(CX)(SI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 20(CX)(SI*2), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 20(CX)(DI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VMOVDQU      (R11), Y10
+	VPSHUFB      highTwice3<>+0(SB), Y10, Y10
+	VPSRAW       $0x08, Y10, Y10
+	VPMADDWD     Y10, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y10, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y10, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VPMADDWD     Y10, Y6, Y6
+	VPADDD       Y6, Y7, Y7
+	VPAND        448(R12), Y8, Y11
+	VMOVDQU      192(R13), Y0
+	VPSLLD       $0x02, Y0, Y0
+	VPAND        Y9, Y0, Y0
+	VPOR         Y0, Y11, Y11
+	VPBROADCASTD 24(CX), Y0
+	VPMADDUBSW   Y0, Y11, Y0
+	VPBROADCASTD 24(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y11, Y2
+	VPBROADCASTD 24(CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y11, Y4
+	VPBROADCASTD 24(CX)(DI*1), Y6
+	VPMADDUBSW   Y6, Y11, Y6
+	VPAND        480(R12), Y8, Y11
+	VMOVDQU      224(R13), Y12
+	VPSLLD       $0x02, Y12, Y12
+	VPAND        Y9, Y12, Y12
+	VPOR         Y12, Y11, Y11
+	VPBROADCASTD 28(CX), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y2, Y2
+	VPBROADCASTD 28(CX)(SI*2), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y4, Y4
+	VPBROADCASTD 28(CX)(DI*1), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y6, Y6
+	VPMADDWD     Y10, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y10, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y10, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VPMADDWD     Y10, Y6, Y6
+	VPADDD       Y6, Y7, Y7
+	ADDQ         $0x20, CX
+	VMOVDQU      (R12), Y10
 	VPSRLD       $0x04, Y10, Y10
 	VPAND        Y8, Y10, Y10
-	VMOVDQU      (R12), Y0
+	VPAND        (R13), Y9, Y0
+	VPOR         Y0, Y10, Y10
+	VPBROADCASTD (CX), Y0
+	VPMADDUBSW   Y0, Y10, Y0
+	VPBROADCASTD (CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y10, Y2
+	VPBROADCASTD (CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y10, Y4
+	VPBROADCASTD (CX)(DI*1), Y6
+	VPMADDUBSW   Y6, Y10, Y6
+	VMOVDQU      32(R12), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        Y8, Y10, Y10
+	VPAND        32(R13), Y9, Y11
+	VPOR         Y11, Y10, Y10
+	VPBROADCASTD 4(CX), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y0, Y0
+	VPBROADCASTD 4(CX)(SI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 4(CX)(SI*2), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 4(CX)(DI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VMOVDQU      32(R11), Y10
+	VPSHUFB      highTwice0<>+0(SB), Y10, Y10
+	VPSRAW       $0x08, Y10, Y10
+	VPMADDWD     Y10, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y10, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y10, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VPMADDWD     Y10, Y6, Y6
+	VPADDD       Y6, Y7, Y7
+	VMOVDQU      64(R12), Y11
+	VPSRLD       $0x04, Y11, Y11
+	VPAND        Y8, Y11, Y11
+	VPAND        64(R13), Y9, Y0
+	VPOR         Y0, Y11, Y11
+	VPBROADCASTD 8(CX), Y0
+	VPMADDUBSW   Y0, Y11, Y0
+	VPBROADCASTD 8(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y11, Y2
+	VPBROADCASTD 8(CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y11, Y4
+	VPBROADCASTD 8(CX)(DI*1), Y6
+	VPMADDUBSW   Y6, Y11, Y6
+	VMOVDQU      96(R12), Y11
+	VPSRLD       $0x04, Y11, Y11
+	VPAND        Y8, Y11, Y11
+	VPAND        96(R13), Y9, Y12
+	VPOR         Y12, Y11, Y11
+	VPBROADCASTD 12(CX), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y0, Y0
+	VPBROADCASTD 12(CX)(SI*1), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y2, Y2
+	VPBROADCASTD 12(CX)(SI*2), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y4, Y4
+	VPBROADCASTD 12(CX)(DI*1), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y6, Y6
+	VPMADDWD     Y10, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y10, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y10, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VPMADDWD     Y10, Y6, Y6
+	VPADDD       Y6, Y7, Y7
+	VMOVDQU      128(R12), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        Y8, Y10, Y10
+	VPAND        128(R13), Y9, Y0
+	VPOR         Y0, Y10, Y10
+	VPBROADCASTD 16(CX), Y0
+	VPMADDUBSW   Y0, Y10, Y0
+	VPBROADCASTD 16(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y10, Y2
+	VPBROADCASTD 16(CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y10, Y4
+	VPBROADCASTD 16(CX)(DI*1), Y6
+	VPMADDUBSW   Y6, Y10, Y6
+	VMOVDQU      160(R12), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        Y8, Y10, Y10
+	VPAND        160(R13), Y9, Y11
+	VPOR         Y11, Y10, Y10
+	VPBROADCASTD 20(CX), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y0, Y0
+	VPBROADCASTD 20(CX)(SI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y2, Y2
+	VPBROADCASTD 20(CX)(SI*2), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y4, Y4
+	VPBROADCASTD 20(CX)(DI*1), Y11
+	VPMADDUBSW   Y11, Y10, Y11
+	VPADDW       Y11, Y6, Y6
+	VMOVDQU      32(R11), Y10
+	VPSHUFB      highTwice1<>+0(SB), Y10, Y10
+	VPSRAW       $0x08, Y10, Y10
+	VPMADDWD     Y10, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y10, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y10, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VPMADDWD     Y10, Y6, Y6
+	VPADDD       Y6, Y7, Y7
+	VMOVDQU      192(R12), Y11
+	VPSRLD       $0x04, Y11, Y11
+	VPAND        Y8, Y11, Y11
+	VPAND        192(R13), Y9, Y0
+	VPOR         Y0, Y11, Y11
+	VPBROADCASTD 24(CX), Y0
+	VPMADDUBSW   Y0, Y11, Y0
+	VPBROADCASTD 24(CX)(SI*1), Y2
+	VPMADDUBSW   Y2, Y11, Y2
+	VPBROADCASTD 24(CX)(SI*2), Y4
+	VPMADDUBSW   Y4, Y11, Y4
+	VPBROADCASTD 24(CX)(DI*1), Y6
+	VPMADDUBSW   Y6, Y11, Y6
+	VMOVDQU      224(R12), Y11
+	VPSRLD       $0x04, Y11, Y11
+	VPAND        Y8, Y11, Y11
+	VPAND        224(R13), Y9, Y12
+	VPOR         Y12, Y11, Y11
+	VPBROADCASTD 28(CX), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y0, Y0
+	VPBROADCASTD 28(CX)(SI*1), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y2, Y2
+	VPBROADCASTD 28(CX)(SI*2), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y4, Y4
+	VPBROADCASTD 28(CX)(DI*1), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y6, Y6
+	VPMADDWD     Y10, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPMADDWD     Y10, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VPMADDWD     Y10, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VPMADDWD     Y10, Y6, Y6
+	VPADDD       Y6, Y7, Y7
+	ADDQ         $0x20, CX
+	VMOVDQU      256(R12), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        Y8, Y10, Y10
+	VMOVDQU      (R13), Y0
 	VPSRLD       $0x02, Y0, Y0
 	VPAND        Y9, Y0, Y0
 	VPOR         Y0, Y10, Y10
@@ -2400,10 +2439,10 @@ step:
 	VPMADDUBSW   Y4, Y10, Y4
 	VPBROADCASTD (CX)(DI*1), Y6
 	VPMADDUBSW   Y6, Y10, Y6
-	VMOVDQU      288(R11), Y10
+	VMOVDQU      288(R12), Y10
 	VPSRLD       $0x04, Y10, Y10
 	VPAND        Y8, Y10, Y10
-	VMOVDQU      32(R12), Y11
+	VMOVDQU      32(R13), Y11
 	VPSRLD       $0x02, Y11, Y11
 	VPAND        Y9, Y11, Y11
 	VPOR         Y11, Y10, Y10
@@ -2419,7 +2458,7 @@ step:
 	VPBROADCASTD 4(CX)(DI*1), Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPADDW       Y11, Y6, Y6
-	VMOVDQU      32(R10), Y10
+	VMOVDQU      32(R11), Y10
 	VPSHUFB      highTwice2<>+0(SB), Y10, Y10
 	VPSRAW       $0x08, Y10, Y10
 	VPMADDWD     Y10, Y0, Y0
@@ -2430,10 +2469,10 @@ step:
 	VPADDD       Y4, Y5, Y5
 	VPMADDWD     Y10, Y6, Y6
 	VPADDD       Y6, Y7, Y7
-	VMOVDQU      320(R11), Y11
+	VMOVDQU      320(R12), Y11
 	VPSRLD       $0x04, Y11, Y11
 	VPAND        Y8, Y11, Y11
-	VMOVDQU      64(R12), Y0
+	VMOVDQU      64(R13), Y0
 	VPSRLD       $0x02, Y0, Y0
 	VPAND        Y9, Y0, Y0
 	VPOR         Y0, Y11, Y11
@@ -2445,10 +2484,10 @@ step:
 	VPMADDUBSW   Y4, Y11, Y4
 	VPBROADCASTD 8(CX)(DI*1), Y6
 	VPMADDUBSW   Y6, Y11, Y6
-	VMOVDQU      352(R11), Y11
+	VMOVDQU      352(R12), Y11
 	VPSRLD       $0x04, Y11, Y11
 	VPAND        Y8, Y11, Y11
-	VMOVDQU      96(R12), Y12
+	VMOVDQU      96(R13), Y12
 	VPSRLD       $0x02, Y12, Y12
 	VPAND        Y9, Y12, Y12
 	VPOR         Y12, Y11, Y11
@@ -2472,10 +2511,10 @@ step:
 	VPADDD       Y4, Y5, Y5
 	VPMADDWD     Y10, Y6, Y6
 	VPADDD       Y6, Y7, Y7
-	VMOVDQU      384(R11), Y10
+	VMOVDQU      384(R12), Y10
 	VPSRLD       $0x04, Y10, Y10
 	VPAND        Y8, Y10, Y10
-	VMOVDQU      128(R12), Y0
+	VMOVDQU      128(R13), Y0
 	VPSRLD       $0x02, Y0, Y0
 	VPAND        Y9, Y0, Y0
 	VPOR         Y0, Y10, Y10
@@ -2487,10 +2526,10 @@ step:
 	VPMADDUBSW   Y4, Y10, Y4
 	VPBROADCASTD 16(CX)(DI*1), Y6
 	VPMADDUBSW   Y6, Y10, Y6
-	VMOVDQU      416(R11), Y10
+	VMOVDQU      416(R12), Y10
 	VPSRLD       $0x04, Y10, Y10
 	VPAND        Y8, Y10, Y10
-	VMOVDQU      160(R12), Y11
+	VMOVDQU      160(R13), Y11
 	VPSRLD       $0x02, Y11, Y11
 	VPAND        Y9, Y11, Y11
 	VPOR         Y11, Y10, Y10
@@ -2506,7 +2545,7 @@ step:
 	VPBROADCASTD 20(CX)(DI*1), Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPADDW       Y11, Y6, Y6
-	VMOVDQU      32(R10), Y10
+	VMOVDQU      32(R11), Y10
 	VPSHUFB      highTwice3<>+0(SB), Y10, Y10
 	VPSRAW       $0x08, Y10, Y10
 	VPMADDWD     Y10, Y0, Y0
@@ -2517,10 +2556,10 @@ step:
 	VPADDD       Y4, Y5, Y5
 	VPMADDWD     Y10, Y6, Y6
 	VPADDD       Y6, Y7, Y7
-	VMOVDQU      448(R11), Y11
+	VMOVDQU      448(R12), Y11
 	VPSRLD       $0x04, Y11, Y11
 	VPAND        Y8, Y11, Y11
-	VMOVDQU      192(R12), Y0
+	VMOVDQU      192(R13), Y0
 	VPSRLD       $0x02, Y0, Y0
 	VPAND        Y9, Y0, Y0
 	VPOR         Y0, Y11, Y11
@@ -2532,10 +2571,10 @@ step:
 	VPMADDUBSW   Y4, Y11, Y4
 	VPBROADCASTD 24(CX)(DI*1), Y6
 	VPMADDUBSW   Y6, Y11, Y6
-	VMOVDQU      480(R11), Y11
+	VMOVDQU      480(R12), Y11
 	VPSRLD       $0x04, Y11, Y11
 	VPAND        Y8, Y11, Y11
-	VMOVDQU      224(R12), Y12
+	VMOVDQU      224(R13), Y12
 	VPSRLD       $0x02, Y12, Y12
 	VPAND        Y9, Y12, Y12
 	VPOR         Y12, Y11, Y11
@@ -2560,12 +2599,13 @@ step:
 	VPMADDWD     Y10, Y6, Y6
 	VPADDD       Y6, Y7, Y7
 	ADDQ         $0x20, CX
-	ADDQ         $0x40, R10
-	ADDQ         $0x00000200, R11
-	ADDQ         $0x00000100, R12
-	DECQ         R13
+	ADDQ         $0x40, R11
+	ADDQ         $0x00000200, R12
+	ADDQ         $0x00000100, R13
+	ADDQ         $0x00000200, R10
+	DECQ         R14
 	JNZ          step
-	MOVQ         296(SP), R10
+	MOVQ         304(SP), R10
 	MOVQ         nb+40(FP), R11
 	SHLQ         $0x06, R11
 	VMOVDQU      (R10), Y0
@@ -2729,9 +2769,9 @@ step:
 	VFMADD231PS  Y0, Y7, Y1
 	VMOVUPS      Y1, 96(AX)
 	ADDQ         $0x00000690, R9
-	ADDQ         $0x40, 296(SP)
+	ADDQ         $0x40, 304(SP)
 	ADDQ         $0x04, DX
-	DECQ         288(SP)
+	DECQ         296(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
 	MOVQ         ldy+8(FP), DX

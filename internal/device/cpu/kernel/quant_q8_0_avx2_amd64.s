@@ -5,27 +5,36 @@
 #include "textflag.h"
 
 // func avx2VecQ8_0x1(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
-// Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·avx2VecQ8_0x1(SB), $64-64
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·avx2VecQ8_0x1(SB), $72-64
 	LEAQ    (SP), AX
 	ADDQ    $0x1f, AX
 	ANDQ    $-32, AX
 	VMOVDQU words1<>+0(SB), Y2
 	MOVQ    panels+48(FP), DX
+	MOVQ    npanels+56(FP), BX
+	IMULQ   nb+40(FP), BX
+	DECQ    BX
+	IMUL3Q  $0x00000110, BX, BX
+	ADDQ    DX, BX
+	MOVQ    BX, 64(SP)
 
 panel:
 	MOVQ   xq+16(FP), AX
 	MOVQ   xd+24(FP), CX
 	VXORPS Y1, Y1, Y1
-	MOVQ   xs+32(FP), BX
-	MOVQ   nb+40(FP), SI
+	MOVQ   xs+32(FP), SI
+	MOVQ   nb+40(FP), DI
 
 block:
-	PREFETCHT0   2048(DX)
-	PREFETCHT0   2112(DX)
-	PREFETCHT0   2176(DX)
-	PREFETCHT0   2240(DX)
-	PREFETCHT0   2304(DX)
+	LEAQ         2048(DX), BX
+	CMPQ         BX, 64(SP)
+	CMOVQHI      64(SP), BX
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
+	PREFETCHT0   192(BX)
+	PREFETCHT0   256(BX)
 	VMOVDQU      16(DX), Y3
 	VPABSB       Y3, Y4
 	VPBROADCASTD (AX), Y0
@@ -89,9 +98,9 @@ block:
 	VFMADD231PS  Y4, Y3, Y1
 	ADDQ         $0x20, AX
 	ADDQ         $0x04, CX
-	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
 	ADDQ         $0x00000110, DX
-	DECQ         SI
+	DECQ         DI
 	JNZ          block
 	MOVQ         y+0(FP), AX
 	MOVQ         ldy+8(FP), CX
@@ -110,8 +119,8 @@ DATA words1<>+24(SB)/8, $0x0001000100010001
 GLOBL words1<>(SB), RODATA|NOPTR, $32
 
 // func avx2VecQ8_0x2(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
-// Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·avx2VecQ8_0x2(SB), $96-64
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·avx2VecQ8_0x2(SB), $104-64
 	LEAQ    (SP), AX
 	ADDQ    $0x1f, AX
 	ANDQ    $-32, AX
@@ -120,21 +129,30 @@ TEXT ·avx2VecQ8_0x2(SB), $96-64
 	SHLQ    $0x02, DX
 	VMOVDQU words1<>+0(SB), Y4
 	MOVQ    panels+48(FP), SI
+	MOVQ    npanels+56(FP), DI
+	IMULQ   nb+40(FP), DI
+	DECQ    DI
+	IMUL3Q  $0x00000110, DI, DI
+	ADDQ    SI, DI
+	MOVQ    DI, 96(SP)
 
 panel:
 	MOVQ   xq+16(FP), AX
 	MOVQ   xd+24(FP), CX
 	VXORPS Y1, Y1, Y1
 	VXORPS Y3, Y3, Y3
-	MOVQ   xs+32(FP), DI
-	MOVQ   nb+40(FP), R8
+	MOVQ   xs+32(FP), R8
+	MOVQ   nb+40(FP), R9
 
 block:
-	PREFETCHT0   2048(SI)
-	PREFETCHT0   2112(SI)
-	PREFETCHT0   2176(SI)
-	PREFETCHT0   2240(SI)
-	PREFETCHT0   2304(SI)
+	LEAQ         2048(SI), DI
+	CMPQ         DI, 96(SP)
+	CMOVQHI      96(SP), DI
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	PREFETCHT0   256(DI)
 	VMOVDQU      16(SI), Y5
 	VPABSB       Y5, Y6
 	VPBROADCASTD (AX), Y0
@@ -242,9 +260,9 @@ block:
 	VFMADD231PS  Y2, Y6, Y3
 	ADDQ         $0x20, AX
 	ADDQ         $0x04, CX
-	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
 	ADDQ         $0x00000110, SI
-	DECQ         R8
+	DECQ         R9
 	JNZ          block
 	MOVQ         y+0(FP), AX
 	MOVQ         ldy+8(FP), CX
@@ -259,8 +277,8 @@ block:
 	RET
 
 // func avx2VecQ8_0x3(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
-// Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·avx2VecQ8_0x3(SB), $128-64
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·avx2VecQ8_0x3(SB), $136-64
 	LEAQ    (SP), AX
 	ADDQ    $0x1f, AX
 	ANDQ    $-32, AX
@@ -269,6 +287,12 @@ TEXT ·avx2VecQ8_0x3(SB), $128-64
 	SHLQ    $0x02, DX
 	VMOVDQU words1<>+0(SB), Y6
 	MOVQ    panels+48(FP), SI
+	MOVQ    npanels+56(FP), DI
+	IMULQ   nb+40(FP), DI
+	DECQ    DI
+	IMUL3Q  $0x00000110, DI, DI
+	ADDQ    SI, DI
+	MOVQ    DI, 128(SP)
 
 panel:
 	MOVQ   xq+16(FP), AX
@@ -276,15 +300,18 @@ panel:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y3, Y3, Y3
 	VXORPS Y5, Y5, Y5
-	MOVQ   xs+32(FP), DI
-	MOVQ   nb+40(FP), R8
+	MOVQ   xs+32(FP), R8
+	MOVQ   nb+40(FP), R9
 
 block:
-	PREFETCHT0   2048(SI)
-	PREFETCHT0   2112(SI)
-	PREFETCHT0   2176(SI)
-	PREFETCHT0   2240(SI)
-	PREFETCHT0   2304(SI)
+	LEAQ         2048(SI), DI
+	CMPQ         DI, 128(SP)
+	CMOVQHI      128(SP), DI
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	PREFETCHT0   256(DI)
 	VMOVDQU      16(SI), Y7
 	VPABSB       Y7, Y8
 	VPBROADCASTD (AX), Y0
@@ -436,9 +463,9 @@ block:
 	VFMADD231PS  Y2, Y9, Y5
 	ADDQ         $0x20, AX
 	ADDQ         $0x04, CX
-	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
 	ADDQ         $0x00000110, SI
-	DECQ         R8
+	DECQ         R9
 	JNZ          block
 	MOVQ         y+0(FP), AX
 	MOVQ         ldy+8(FP), CX
@@ -455,8 +482,8 @@ block:
 	RET
 
 // func avx2VecQ8_0x4(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
-// Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·avx2VecQ8_0x4(SB), $160-64
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·avx2VecQ8_0x4(SB), $168-64
 	LEAQ    (SP), AX
 	ADDQ    $0x1f, AX
 	ANDQ    $-32, AX
@@ -467,6 +494,12 @@ TEXT ·avx2VecQ8_0x4(SB), $160-64
 	LEAQ    (DX)(DX*2), DI
 	VMOVDQU words1<>+0(SB), Y8
 	MOVQ    panels+48(FP), R8
+	MOVQ    npanels+56(FP), R9
+	IMULQ   nb+40(FP), R9
+	DECQ    R9
+	IMUL3Q  $0x00000110, R9, R9
+	ADDQ    R8, R9
+	MOVQ    R9, 160(SP)
 
 panel:
 	MOVQ   xq+16(FP), AX
@@ -475,15 +508,18 @@ panel:
 	VXORPS Y3, Y3, Y3
 	VXORPS Y5, Y5, Y5
 	VXORPS Y7, Y7, Y7
-	MOVQ   xs+32(FP), R9
-	MOVQ   nb+40(FP), R10
+	MOVQ   xs+32(FP), R10
+	MOVQ   nb+40(FP), R11
 
 block:
-	PREFETCHT0   2048(R8)
-	PREFETCHT0   2112(R8)
-	PREFETCHT0   2176(R8)
-	PREFETCHT0   2240(R8)
-	PREFETCHT0   2304(R8)
+	LEAQ         2048(R8), R9
+	CMPQ         R9, 160(SP)
+	CMOVQHI      160(SP), R9
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	PREFETCHT0   128(R9)
+	PREFETCHT0   192(R9)
+	PREFETCHT0   256(R9)
 	VMOVDQU      16(R8), Y9
 	VPABSB       Y9, Y10
 	VPBROADCASTD (AX), Y0
@@ -679,9 +715,9 @@ block:
 	VFMADD231PS  Y2, Y12, Y7
 	ADDQ         $0x20, AX
 	ADDQ         $0x04, CX
-	ADDQ         $0x04, R9
+	ADDQ         $0x04, R10
 	ADDQ         $0x00000110, R8
-	DECQ         R10
+	DECQ         R11
 	JNZ          block
 	MOVQ         y+0(FP), AX
 	MOVQ         ldy+8(FP), CX

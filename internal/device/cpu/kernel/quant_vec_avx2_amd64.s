@@ -5,26 +5,35 @@
 #include "textflag.h"
 
 // func avx2VecQ4_1x1(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
-// Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·avx2VecQ4_1x1(SB), $64-64
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·avx2VecQ4_1x1(SB), $72-64
 	LEAQ    (SP), AX
 	ADDQ    $0x1f, AX
 	ANDQ    $-32, AX
 	VMOVDQU words1<>+0(SB), Y2
 	VMOVDQU bytes0f<>+0(SB), Y3
 	MOVQ    panels+48(FP), DX
+	MOVQ    npanels+56(FP), BX
+	IMULQ   nb+40(FP), BX
+	DECQ    BX
+	IMUL3Q  $0x000000a0, BX, BX
+	ADDQ    DX, BX
+	MOVQ    BX, 64(SP)
 
 panel:
 	MOVQ   xq+16(FP), AX
 	MOVQ   xd+24(FP), CX
 	VXORPS Y1, Y1, Y1
-	MOVQ   xs+32(FP), BX
-	MOVQ   nb+40(FP), SI
+	MOVQ   xs+32(FP), SI
+	MOVQ   nb+40(FP), DI
 
 block:
-	PREFETCHT0   2048(DX)
-	PREFETCHT0   2112(DX)
-	PREFETCHT0   2176(DX)
+	LEAQ         2048(DX), BX
+	CMPQ         BX, 64(SP)
+	CMOVQHI      64(SP), BX
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
 	VMOVDQU      32(DX), Y5
 	VPAND        Y3, Y5, Y4
 	VPBROADCASTD (AX), Y0
@@ -69,7 +78,7 @@ block:
 	VCVTPH2PS    16(DX), Y5
 	VCVTDQ2PS    Y0, Y0
 	VBROADCASTSS (CX), Y6
-	VPBROADCASTD (BX), Y7
+	VPBROADCASTD (SI), Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y7, Y6, Y7
 	VMULPS       Y4, Y6, Y6
@@ -77,9 +86,9 @@ block:
 	VFMADD231PS  Y5, Y7, Y1
 	ADDQ         $0x20, AX
 	ADDQ         $0x04, CX
-	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
 	ADDQ         $0x000000a0, DX
-	DECQ         SI
+	DECQ         DI
 	JNZ          block
 	MOVQ         y+0(FP), AX
 	MOVQ         ldy+8(FP), CX
@@ -104,8 +113,8 @@ DATA bytes0f<>+24(SB)/8, $0x0f0f0f0f0f0f0f0f
 GLOBL bytes0f<>(SB), RODATA|NOPTR, $32
 
 // func avx2VecQ5_0x1(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
-// Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·avx2VecQ5_0x1(SB), $64-64
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·avx2VecQ5_0x1(SB), $72-64
 	LEAQ    (SP), AX
 	ADDQ    $0x1f, AX
 	ANDQ    $-32, AX
@@ -113,18 +122,27 @@ TEXT ·avx2VecQ5_0x1(SB), $64-64
 	VMOVDQU bytes0f<>+0(SB), Y3
 	VMOVDQU bytes10<>+0(SB), Y4
 	MOVQ    panels+48(FP), DX
+	MOVQ    npanels+56(FP), BX
+	IMULQ   nb+40(FP), BX
+	DECQ    BX
+	IMUL3Q  $0x000000b0, BX, BX
+	ADDQ    DX, BX
+	MOVQ    BX, 64(SP)
 
 panel:
 	MOVQ   xq+16(FP), AX
 	MOVQ   xd+24(FP), CX
 	VXORPS Y1, Y1, Y1
-	MOVQ   xs+32(FP), BX
-	MOVQ   nb+40(FP), SI
+	MOVQ   xs+32(FP), SI
+	MOVQ   nb+40(FP), DI
 
 block:
-	PREFETCHT0   2048(DX)
-	PREFETCHT0   2112(DX)
-	PREFETCHT0   2176(DX)
+	LEAQ         2048(DX), BX
+	CMPQ         BX, 64(SP)
+	CMOVQHI      64(SP), BX
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
 	VMOVDQU      16(DX), Y5
 	VMOVDQU      48(DX), Y7
 	VPAND        Y3, Y7, Y6
@@ -209,7 +227,7 @@ block:
 	VPMADDWD     Y2, Y0, Y0
 	VPADDD       Y0, Y6, Y6
 	VCVTPH2PS    (DX), Y0
-	VPBROADCASTD (BX), Y5
+	VPBROADCASTD (SI), Y5
 	VPSLLD       $0x04, Y5, Y5
 	VPSUBD       Y5, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
@@ -218,9 +236,9 @@ block:
 	VFMADD231PS  Y5, Y6, Y1
 	ADDQ         $0x20, AX
 	ADDQ         $0x04, CX
-	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
 	ADDQ         $0x000000b0, DX
-	DECQ         SI
+	DECQ         DI
 	JNZ          block
 	MOVQ         y+0(FP), AX
 	MOVQ         ldy+8(FP), CX
@@ -275,8 +293,8 @@ DATA repeatByte3<>+24(SB)/8, $0x0f0f0f0f0b0b0b0b
 GLOBL repeatByte3<>(SB), RODATA|NOPTR, $32
 
 // func avx2VecQ5_1x1(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
-// Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·avx2VecQ5_1x1(SB), $64-64
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·avx2VecQ5_1x1(SB), $72-64
 	LEAQ    (SP), AX
 	ADDQ    $0x1f, AX
 	ANDQ    $-32, AX
@@ -284,18 +302,27 @@ TEXT ·avx2VecQ5_1x1(SB), $64-64
 	VMOVDQU bytes0f<>+0(SB), Y3
 	VMOVDQU bytes10<>+0(SB), Y4
 	MOVQ    panels+48(FP), DX
+	MOVQ    npanels+56(FP), BX
+	IMULQ   nb+40(FP), BX
+	DECQ    BX
+	IMUL3Q  $0x000000c0, BX, BX
+	ADDQ    DX, BX
+	MOVQ    BX, 64(SP)
 
 panel:
 	MOVQ   xq+16(FP), AX
 	MOVQ   xd+24(FP), CX
 	VXORPS Y1, Y1, Y1
-	MOVQ   xs+32(FP), BX
-	MOVQ   nb+40(FP), SI
+	MOVQ   xs+32(FP), SI
+	MOVQ   nb+40(FP), DI
 
 block:
-	PREFETCHT0   2048(DX)
-	PREFETCHT0   2112(DX)
-	PREFETCHT0   2176(DX)
+	LEAQ         2048(DX), BX
+	CMPQ         BX, 64(SP)
+	CMOVQHI      64(SP), BX
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
 	VMOVDQU      32(DX), Y5
 	VMOVDQU      64(DX), Y7
 	VPAND        Y3, Y7, Y6
@@ -383,7 +410,7 @@ block:
 	VCVTPH2PS    16(DX), Y5
 	VCVTDQ2PS    Y6, Y6
 	VBROADCASTSS (CX), Y7
-	VPBROADCASTD (BX), Y8
+	VPBROADCASTD (SI), Y8
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       Y8, Y7, Y8
 	VMULPS       Y0, Y7, Y7
@@ -391,9 +418,9 @@ block:
 	VFMADD231PS  Y5, Y8, Y1
 	ADDQ         $0x20, AX
 	ADDQ         $0x04, CX
-	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
 	ADDQ         $0x000000c0, DX
-	DECQ         SI
+	DECQ         DI
 	JNZ          block
 	MOVQ         y+0(FP), AX
 	MOVQ         ldy+8(FP), CX
@@ -406,26 +433,35 @@ block:
 	RET
 
 // func avx2VecIQ4_NLx1(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
-// Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·avx2VecIQ4_NLx1(SB), $64-64
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·avx2VecIQ4_NLx1(SB), $72-64
 	LEAQ    (SP), AX
 	ADDQ    $0x1f, AX
 	ANDQ    $-32, AX
 	VMOVDQU words1<>+0(SB), Y2
 	VMOVDQU bytes0f<>+0(SB), Y3
 	MOVQ    panels+48(FP), DX
+	MOVQ    npanels+56(FP), BX
+	IMULQ   nb+40(FP), BX
+	DECQ    BX
+	IMUL3Q  $0x00000090, BX, BX
+	ADDQ    DX, BX
+	MOVQ    BX, 64(SP)
 
 panel:
 	MOVQ   xq+16(FP), AX
 	MOVQ   xd+24(FP), CX
 	VXORPS Y1, Y1, Y1
-	MOVQ   xs+32(FP), BX
-	MOVQ   nb+40(FP), SI
+	MOVQ   xs+32(FP), SI
+	MOVQ   nb+40(FP), DI
 
 block:
-	PREFETCHT0   2048(DX)
-	PREFETCHT0   2112(DX)
-	PREFETCHT0   2176(DX)
+	LEAQ         2048(DX), BX
+	CMPQ         BX, 64(SP)
+	CMOVQHI      64(SP), BX
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
 	VMOVDQU      16(DX), Y4
 	VPAND        Y3, Y4, Y0
 	VMOVDQU      iq4Values<>+0(SB), Y5
@@ -513,9 +549,9 @@ block:
 	VFMADD231PS  Y4, Y5, Y1
 	ADDQ         $0x20, AX
 	ADDQ         $0x04, CX
-	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
 	ADDQ         $0x00000090, DX
-	DECQ         SI
+	DECQ         DI
 	JNZ          block
 	MOVQ         y+0(FP), AX
 	MOVQ         ldy+8(FP), CX
@@ -534,13 +570,19 @@ DATA iq4Values<>+24(SB)/8, $0x7159453526190d01
 GLOBL iq4Values<>(SB), RODATA|NOPTR, $32
 
 // func avx2VecQ2_Kx1(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
-// Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·avx2VecQ2_Kx1(SB), $368-64
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·avx2VecQ2_Kx1(SB), $376-64
 	LEAQ    (SP), AX
 	ADDQ    $0x1f, AX
 	ANDQ    $-32, AX
 	VMOVDQU bytes03<>+0(SB), Y2
 	MOVQ    panels+48(FP), BX
+	MOVQ    npanels+56(FP), SI
+	IMULQ   nb+40(FP), SI
+	DECQ    SI
+	IMUL3Q  $0x000002a0, SI, SI
+	ADDQ    BX, SI
+	MOVQ    SI, 352(SP)
 
 panel:
 	MOVQ    xq+16(FP), CX
@@ -548,9 +590,9 @@ panel:
 	VXORPS  Y0, Y0, Y0
 	VMOVUPS Y0, (AX)
 	MOVQ    nb+40(FP), SI
-	MOVQ    SI, 352(SP)
-	MOVQ    xs+32(FP), SI
 	MOVQ    SI, 360(SP)
+	MOVQ    xs+32(FP), SI
+	MOVQ    SI, 368(SP)
 
 block:
 	VMOVDQU    32(BX), Y0
@@ -573,236 +615,240 @@ block:
 	VMOVDQU    128(BX), Y8
 	VPSRLD     $0x04, Y8, Y8
 	VPAND      bytes0f<>+0(SB), Y8, Y8
-	LEAQ       64(AX), SI
-	VMOVDQU    Y0, (SI)
-	VMOVDQU    Y3, 32(SI)
-	VMOVDQU    Y5, 64(SI)
-	VMOVDQU    Y7, 96(SI)
-	VMOVDQU    Y1, 128(SI)
-	VMOVDQU    Y4, 160(SI)
-	VMOVDQU    Y6, 192(SI)
-	VMOVDQU    Y8, 224(SI)
-	LEAQ       160(BX), DI
+	LEAQ       64(AX), DI
+	VMOVDQU    Y0, (DI)
+	VMOVDQU    Y3, 32(DI)
+	VMOVDQU    Y5, 64(DI)
+	VMOVDQU    Y7, 96(DI)
+	VMOVDQU    Y1, 128(DI)
+	VMOVDQU    Y4, 160(DI)
+	VMOVDQU    Y6, 192(DI)
+	VMOVDQU    Y8, 224(DI)
+	LEAQ       160(BX), R8
 	VPXOR      Y1, Y1, Y1
-	PREFETCHT0 2048(BX)
-	PREFETCHT0 2112(BX)
-	PREFETCHT0 2176(BX)
-	MOVQ       $0x00000002, R8
+	LEAQ       2048(BX), SI
+	CMPQ       SI, 352(SP)
+	CMOVQHI    352(SP), SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 128(SI)
+	MOVQ       $0x00000002, R9
 
 step:
-	PREFETCHT0   2048(DI)
-	PREFETCHT0   2112(DI)
-	PREFETCHT0   2176(DI)
-	PREFETCHT0   2240(DI)
-	VPAND        (DI), Y2, Y3
+	PREFETCHT0   160(SI)
+	PREFETCHT0   224(SI)
+	PREFETCHT0   288(SI)
+	PREFETCHT0   352(SI)
+	VPAND        (R8), Y2, Y3
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y3, Y0
-	VPAND        32(DI), Y2, Y3
+	VPAND        32(R8), Y2, Y3
 	VPBROADCASTD 4(CX), Y4
 	VPMADDUBSW   Y4, Y3, Y4
 	VPADDW       Y4, Y0, Y0
-	VPAND        64(DI), Y2, Y3
+	VPAND        64(R8), Y2, Y3
 	VPBROADCASTD 8(CX), Y4
 	VPMADDUBSW   Y4, Y3, Y4
 	VPADDW       Y4, Y0, Y0
-	VPAND        96(DI), Y2, Y3
+	VPAND        96(R8), Y2, Y3
 	VPBROADCASTD 12(CX), Y4
 	VPMADDUBSW   Y4, Y3, Y4
 	VPADDW       Y4, Y0, Y0
-	VMOVDQU      (SI), Y3
+	VMOVDQU      (DI), Y3
 	VPSHUFB      wordTwice0<>+0(SB), Y3, Y3
 	VPMADDWD     Y3, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VPAND        128(DI), Y2, Y3
+	VPAND        128(R8), Y2, Y3
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y3, Y0
-	VPAND        160(DI), Y2, Y3
+	VPAND        160(R8), Y2, Y3
 	VPBROADCASTD 20(CX), Y4
 	VPMADDUBSW   Y4, Y3, Y4
 	VPADDW       Y4, Y0, Y0
-	VPAND        192(DI), Y2, Y3
+	VPAND        192(R8), Y2, Y3
 	VPBROADCASTD 24(CX), Y4
 	VPMADDUBSW   Y4, Y3, Y4
 	VPADDW       Y4, Y0, Y0
-	VPAND        224(DI), Y2, Y3
+	VPAND        224(R8), Y2, Y3
 	VPBROADCASTD 28(CX), Y4
 	VPMADDUBSW   Y4, Y3, Y4
 	VPADDW       Y4, Y0, Y0
-	VMOVDQU      (SI), Y3
+	VMOVDQU      (DI), Y3
 	VPSHUFB      wordTwice1<>+0(SB), Y3, Y3
 	VPMADDWD     Y3, Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	VMOVDQU      (DI), Y3
+	VMOVDQU      (R8), Y3
 	VPSRLD       $0x02, Y3, Y3
 	VPAND        Y2, Y3, Y3
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y3, Y0
-	VMOVDQU      32(DI), Y3
+	VMOVDQU      32(R8), Y3
 	VPSRLD       $0x02, Y3, Y3
 	VPAND        Y2, Y3, Y3
 	VPBROADCASTD 4(CX), Y4
 	VPMADDUBSW   Y4, Y3, Y4
 	VPADDW       Y4, Y0, Y0
-	VMOVDQU      64(DI), Y3
+	VMOVDQU      64(R8), Y3
 	VPSRLD       $0x02, Y3, Y3
 	VPAND        Y2, Y3, Y3
 	VPBROADCASTD 8(CX), Y4
 	VPMADDUBSW   Y4, Y3, Y4
 	VPADDW       Y4, Y0, Y0
-	VMOVDQU      96(DI), Y3
+	VMOVDQU      96(R8), Y3
 	VPSRLD       $0x02, Y3, Y3
 	VPAND        Y2, Y3, Y3
 	VPBROADCASTD 12(CX), Y4
 	VPMADDUBSW   Y4, Y3, Y4
 	VPADDW       Y4, Y0, Y0
-	VMOVDQU      (SI), Y3
+	VMOVDQU      (DI), Y3
 	VPSHUFB      wordTwice2<>+0(SB), Y3, Y3
 	VPMADDWD     Y3, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      128(DI), Y3
+	VMOVDQU      128(R8), Y3
 	VPSRLD       $0x02, Y3, Y3
 	VPAND        Y2, Y3, Y3
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y3, Y0
-	VMOVDQU      160(DI), Y3
+	VMOVDQU      160(R8), Y3
 	VPSRLD       $0x02, Y3, Y3
 	VPAND        Y2, Y3, Y3
 	VPBROADCASTD 20(CX), Y4
 	VPMADDUBSW   Y4, Y3, Y4
 	VPADDW       Y4, Y0, Y0
-	VMOVDQU      192(DI), Y3
+	VMOVDQU      192(R8), Y3
 	VPSRLD       $0x02, Y3, Y3
 	VPAND        Y2, Y3, Y3
 	VPBROADCASTD 24(CX), Y4
 	VPMADDUBSW   Y4, Y3, Y4
 	VPADDW       Y4, Y0, Y0
-	VMOVDQU      224(DI), Y3
+	VMOVDQU      224(R8), Y3
 	VPSRLD       $0x02, Y3, Y3
 	VPAND        Y2, Y3, Y3
 	VPBROADCASTD 28(CX), Y4
 	VPMADDUBSW   Y4, Y3, Y4
 	VPADDW       Y4, Y0, Y0
-	VMOVDQU      (SI), Y3
+	VMOVDQU      (DI), Y3
 	VPSHUFB      wordTwice3<>+0(SB), Y3, Y3
 	VPMADDWD     Y3, Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	VMOVDQU      (DI), Y3
+	VMOVDQU      (R8), Y3
 	VPSRLD       $0x04, Y3, Y3
 	VPAND        Y2, Y3, Y3
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y3, Y0
-	VMOVDQU      32(DI), Y3
+	VMOVDQU      32(R8), Y3
 	VPSRLD       $0x04, Y3, Y3
 	VPAND        Y2, Y3, Y3
 	VPBROADCASTD 4(CX), Y4
 	VPMADDUBSW   Y4, Y3, Y4
 	VPADDW       Y4, Y0, Y0
-	VMOVDQU      64(DI), Y3
+	VMOVDQU      64(R8), Y3
 	VPSRLD       $0x04, Y3, Y3
 	VPAND        Y2, Y3, Y3
 	VPBROADCASTD 8(CX), Y4
 	VPMADDUBSW   Y4, Y3, Y4
 	VPADDW       Y4, Y0, Y0
-	VMOVDQU      96(DI), Y3
+	VMOVDQU      96(R8), Y3
 	VPSRLD       $0x04, Y3, Y3
 	VPAND        Y2, Y3, Y3
 	VPBROADCASTD 12(CX), Y4
 	VPMADDUBSW   Y4, Y3, Y4
 	VPADDW       Y4, Y0, Y0
-	VMOVDQU      32(SI), Y3
+	VMOVDQU      32(DI), Y3
 	VPSHUFB      wordTwice0<>+0(SB), Y3, Y3
 	VPMADDWD     Y3, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      128(DI), Y3
+	VMOVDQU      128(R8), Y3
 	VPSRLD       $0x04, Y3, Y3
 	VPAND        Y2, Y3, Y3
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y3, Y0
-	VMOVDQU      160(DI), Y3
+	VMOVDQU      160(R8), Y3
 	VPSRLD       $0x04, Y3, Y3
 	VPAND        Y2, Y3, Y3
 	VPBROADCASTD 20(CX), Y4
 	VPMADDUBSW   Y4, Y3, Y4
 	VPADDW       Y4, Y0, Y0
-	VMOVDQU      192(DI), Y3
+	VMOVDQU      192(R8), Y3
 	VPSRLD       $0x04, Y3, Y3
 	VPAND        Y2, Y3, Y3
 	VPBROADCASTD 24(CX), Y4
 	VPMADDUBSW   Y4, Y3, Y4
 	VPADDW       Y4, Y0, Y0
-	VMOVDQU      224(DI), Y3
+	VMOVDQU      224(R8), Y3
 	VPSRLD       $0x04, Y3, Y3
 	VPAND        Y2, Y3, Y3
 	VPBROADCASTD 28(CX), Y4
 	VPMADDUBSW   Y4, Y3, Y4
 	VPADDW       Y4, Y0, Y0
-	VMOVDQU      32(SI), Y3
+	VMOVDQU      32(DI), Y3
 	VPSHUFB      wordTwice1<>+0(SB), Y3, Y3
 	VPMADDWD     Y3, Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	VMOVDQU      (DI), Y3
+	VMOVDQU      (R8), Y3
 	VPSRLD       $0x06, Y3, Y3
 	VPAND        Y2, Y3, Y3
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y3, Y0
-	VMOVDQU      32(DI), Y3
+	VMOVDQU      32(R8), Y3
 	VPSRLD       $0x06, Y3, Y3
 	VPAND        Y2, Y3, Y3
 	VPBROADCASTD 4(CX), Y4
 	VPMADDUBSW   Y4, Y3, Y4
 	VPADDW       Y4, Y0, Y0
-	VMOVDQU      64(DI), Y3
+	VMOVDQU      64(R8), Y3
 	VPSRLD       $0x06, Y3, Y3
 	VPAND        Y2, Y3, Y3
 	VPBROADCASTD 8(CX), Y4
 	VPMADDUBSW   Y4, Y3, Y4
 	VPADDW       Y4, Y0, Y0
-	VMOVDQU      96(DI), Y3
+	VMOVDQU      96(R8), Y3
 	VPSRLD       $0x06, Y3, Y3
 	VPAND        Y2, Y3, Y3
 	VPBROADCASTD 12(CX), Y4
 	VPMADDUBSW   Y4, Y3, Y4
 	VPADDW       Y4, Y0, Y0
-	VMOVDQU      32(SI), Y3
+	VMOVDQU      32(DI), Y3
 	VPSHUFB      wordTwice2<>+0(SB), Y3, Y3
 	VPMADDWD     Y3, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      128(DI), Y3
+	VMOVDQU      128(R8), Y3
 	VPSRLD       $0x06, Y3, Y3
 	VPAND        Y2, Y3, Y3
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y3, Y0
-	VMOVDQU      160(DI), Y3
+	VMOVDQU      160(R8), Y3
 	VPSRLD       $0x06, Y3, Y3
 	VPAND        Y2, Y3, Y3
 	VPBROADCASTD 20(CX), Y4
 	VPMADDUBSW   Y4, Y3, Y4
 	VPADDW       Y4, Y0, Y0
-	VMOVDQU      192(DI), Y3
+	VMOVDQU      192(R8), Y3
 	VPSRLD       $0x06, Y3, Y3
 	VPAND        Y2, Y3, Y3
 	VPBROADCASTD 24(CX), Y4
 	VPMADDUBSW   Y4, Y3, Y4
 	VPADDW       Y4, Y0, Y0
-	VMOVDQU      224(DI), Y3
+	VMOVDQU      224(R8), Y3
 	VPSRLD       $0x06, Y3, Y3
 	VPAND        Y2, Y3, Y3
 	VPBROADCASTD 28(CX), Y4
 	VPMADDUBSW   Y4, Y3, Y4
 	VPADDW       Y4, Y0, Y0
-	VMOVDQU      32(SI), Y3
+	VMOVDQU      32(DI), Y3
 	VPSHUFB      wordTwice3<>+0(SB), Y3, Y3
 	VPMADDWD     Y3, Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	ADDQ         $0x40, SI
-	ADDQ         $0x00000100, DI
-	DECQ         R8
+	ADDQ         $0x40, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x00000100, SI
+	DECQ         R9
 	JNZ          step
-	MOVQ         360(SP), SI
+	MOVQ         368(SP), SI
 	VMOVDQU      (SI), Y0
 	VPACKSSDW    32(SI), Y0, Y0
 	VMOVDQU      Y0, 32(AX)
@@ -857,9 +903,9 @@ step:
 	VFNMADD231PS Y5, Y0, Y6
 	VMOVUPS      Y6, (AX)
 	ADDQ         $0x000002a0, BX
-	ADDQ         $0x40, 360(SP)
+	ADDQ         $0x40, 368(SP)
 	ADDQ         $0x04, DX
-	DECQ         352(SP)
+	DECQ         360(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
 	MOVQ         ldy+8(FP), DX
@@ -915,14 +961,20 @@ DATA wordPair1<>+24(SB)/8, $0x800f800e800b800a
 GLOBL wordPair1<>(SB), RODATA|NOPTR, $32
 
 // func avx2VecQ3_Kx1(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
-// Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·avx2VecQ3_Kx1(SB), $368-64
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·avx2VecQ3_Kx1(SB), $376-64
 	LEAQ    (SP), AX
 	ADDQ    $0x1f, AX
 	ANDQ    $-32, AX
 	VMOVDQU bytes03<>+0(SB), Y2
 	VMOVDQU bytes04<>+0(SB), Y3
 	MOVQ    panels+48(FP), BX
+	MOVQ    npanels+56(FP), SI
+	IMULQ   nb+40(FP), SI
+	DECQ    SI
+	IMUL3Q  $0x00000370, SI, SI
+	ADDQ    BX, SI
+	MOVQ    SI, 352(SP)
 
 panel:
 	MOVQ    xq+16(FP), CX
@@ -930,9 +982,9 @@ panel:
 	VXORPS  Y0, Y0, Y0
 	VMOVUPS Y0, (AX)
 	MOVQ    nb+40(FP), SI
-	MOVQ    SI, 352(SP)
-	MOVQ    xs+32(FP), SI
 	MOVQ    SI, 360(SP)
+	MOVQ    xs+32(FP), SI
+	MOVQ    SI, 368(SP)
 
 block:
 	VMOVDQU      16(BX), Y0
@@ -964,35 +1016,38 @@ block:
 	VPAND        bytes30<>+0(SB), Y6, Y6
 	VPOR         Y6, Y5, Y5
 	VPSUBB       bytes20<>+0(SB), Y5, Y5
-	LEAQ         64(AX), SI
-	VMOVDQU      Y0, (SI)
-	VMOVDQU      Y1, 32(SI)
-	VMOVDQU      Y4, 64(SI)
-	VMOVDQU      Y5, 96(SI)
-	LEAQ         368(BX), DI
+	LEAQ         64(AX), DI
+	VMOVDQU      Y0, (DI)
+	VMOVDQU      Y1, 32(DI)
+	VMOVDQU      Y4, 64(DI)
+	VMOVDQU      Y5, 96(DI)
+	LEAQ         368(BX), R8
 	VPXOR        Y1, Y1, Y1
-	PREFETCHT0   2048(BX)
-	PREFETCHT0   2112(BX)
-	PREFETCHT0   2176(BX)
-	PREFETCHT0   2240(BX)
-	PREFETCHT0   2304(BX)
-	PREFETCHT0   2368(BX)
-	PREFETCHT0   2432(BX)
-	PREFETCHT0   2496(BX)
-	PREFETCHT0   2560(BX)
-	PREFETCHT0   2624(BX)
-	PREFETCHT0   2688(BX)
-	PREFETCHT0   2752(BX)
-	PREFETCHT0   2816(BX)
-	PREFETCHT0   2880(BX)
-	VPAND        (DI), Y2, Y4
+	LEAQ         2048(BX), SI
+	CMPQ         SI, 352(SP)
+	CMOVQHI      352(SP), SI
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	PREFETCHT0   128(SI)
+	PREFETCHT0   192(SI)
+	PREFETCHT0   256(SI)
+	PREFETCHT0   320(SI)
+	PREFETCHT0   384(SI)
+	PREFETCHT0   448(SI)
+	PREFETCHT0   512(SI)
+	PREFETCHT0   576(SI)
+	PREFETCHT0   640(SI)
+	PREFETCHT0   704(SI)
+	PREFETCHT0   768(SI)
+	PREFETCHT0   832(SI)
+	VPAND        (R8), Y2, Y4
 	VMOVDQU      112(BX), Y0
 	VPSLLD       $0x02, Y0, Y0
 	VPAND        Y3, Y0, Y0
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
-	VPAND        32(DI), Y2, Y4
+	VPAND        32(R8), Y2, Y4
 	VMOVDQU      144(BX), Y5
 	VPSLLD       $0x02, Y5, Y5
 	VPAND        Y3, Y5, Y5
@@ -1000,7 +1055,7 @@ block:
 	VPBROADCASTD 4(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VPAND        64(DI), Y2, Y4
+	VPAND        64(R8), Y2, Y4
 	VMOVDQU      176(BX), Y5
 	VPSLLD       $0x02, Y5, Y5
 	VPAND        Y3, Y5, Y5
@@ -1008,7 +1063,7 @@ block:
 	VPBROADCASTD 8(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VPAND        96(DI), Y2, Y4
+	VPAND        96(R8), Y2, Y4
 	VMOVDQU      208(BX), Y5
 	VPSLLD       $0x02, Y5, Y5
 	VPAND        Y3, Y5, Y5
@@ -1016,19 +1071,19 @@ block:
 	VPBROADCASTD 12(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      (SI), Y4
+	VMOVDQU      (DI), Y4
 	VPSHUFB      highTwice0<>+0(SB), Y4, Y4
 	VPSRAW       $0x08, Y4, Y4
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VPAND        128(DI), Y2, Y4
+	VPAND        128(R8), Y2, Y4
 	VMOVDQU      240(BX), Y0
 	VPSLLD       $0x02, Y0, Y0
 	VPAND        Y3, Y0, Y0
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
-	VPAND        160(DI), Y2, Y4
+	VPAND        160(R8), Y2, Y4
 	VMOVDQU      272(BX), Y5
 	VPSLLD       $0x02, Y5, Y5
 	VPAND        Y3, Y5, Y5
@@ -1036,7 +1091,7 @@ block:
 	VPBROADCASTD 20(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VPAND        192(DI), Y2, Y4
+	VPAND        192(R8), Y2, Y4
 	VMOVDQU      304(BX), Y5
 	VPSLLD       $0x02, Y5, Y5
 	VPAND        Y3, Y5, Y5
@@ -1044,7 +1099,7 @@ block:
 	VPBROADCASTD 24(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VPAND        224(DI), Y2, Y4
+	VPAND        224(R8), Y2, Y4
 	VMOVDQU      336(BX), Y5
 	VPSLLD       $0x02, Y5, Y5
 	VPAND        Y3, Y5, Y5
@@ -1052,13 +1107,13 @@ block:
 	VPBROADCASTD 28(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      (SI), Y4
+	VMOVDQU      (DI), Y4
 	VPSHUFB      highTwice1<>+0(SB), Y4, Y4
 	VPSRAW       $0x08, Y4, Y4
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	VMOVDQU      (DI), Y4
+	VMOVDQU      (R8), Y4
 	VPSRLD       $0x02, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      112(BX), Y0
@@ -1067,7 +1122,7 @@ block:
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
-	VMOVDQU      32(DI), Y4
+	VMOVDQU      32(R8), Y4
 	VPSRLD       $0x02, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      144(BX), Y5
@@ -1077,7 +1132,7 @@ block:
 	VPBROADCASTD 4(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      64(DI), Y4
+	VMOVDQU      64(R8), Y4
 	VPSRLD       $0x02, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      176(BX), Y5
@@ -1087,7 +1142,7 @@ block:
 	VPBROADCASTD 8(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      96(DI), Y4
+	VMOVDQU      96(R8), Y4
 	VPSRLD       $0x02, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      208(BX), Y5
@@ -1097,12 +1152,12 @@ block:
 	VPBROADCASTD 12(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      (SI), Y4
+	VMOVDQU      (DI), Y4
 	VPSHUFB      highTwice2<>+0(SB), Y4, Y4
 	VPSRAW       $0x08, Y4, Y4
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      128(DI), Y4
+	VMOVDQU      128(R8), Y4
 	VPSRLD       $0x02, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      240(BX), Y0
@@ -1111,7 +1166,7 @@ block:
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
-	VMOVDQU      160(DI), Y4
+	VMOVDQU      160(R8), Y4
 	VPSRLD       $0x02, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      272(BX), Y5
@@ -1121,7 +1176,7 @@ block:
 	VPBROADCASTD 20(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      192(DI), Y4
+	VMOVDQU      192(R8), Y4
 	VPSRLD       $0x02, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      304(BX), Y5
@@ -1131,7 +1186,7 @@ block:
 	VPBROADCASTD 24(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      224(DI), Y4
+	VMOVDQU      224(R8), Y4
 	VPSRLD       $0x02, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      336(BX), Y5
@@ -1141,20 +1196,20 @@ block:
 	VPBROADCASTD 28(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      (SI), Y4
+	VMOVDQU      (DI), Y4
 	VPSHUFB      highTwice3<>+0(SB), Y4, Y4
 	VPSRAW       $0x08, Y4, Y4
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	VMOVDQU      (DI), Y4
+	VMOVDQU      (R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VPAND        112(BX), Y3, Y0
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
-	VMOVDQU      32(DI), Y4
+	VMOVDQU      32(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VPAND        144(BX), Y3, Y5
@@ -1162,7 +1217,7 @@ block:
 	VPBROADCASTD 4(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      64(DI), Y4
+	VMOVDQU      64(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VPAND        176(BX), Y3, Y5
@@ -1170,7 +1225,7 @@ block:
 	VPBROADCASTD 8(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      96(DI), Y4
+	VMOVDQU      96(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VPAND        208(BX), Y3, Y5
@@ -1178,19 +1233,19 @@ block:
 	VPBROADCASTD 12(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      32(SI), Y4
+	VMOVDQU      32(DI), Y4
 	VPSHUFB      highTwice0<>+0(SB), Y4, Y4
 	VPSRAW       $0x08, Y4, Y4
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      128(DI), Y4
+	VMOVDQU      128(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VPAND        240(BX), Y3, Y0
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
-	VMOVDQU      160(DI), Y4
+	VMOVDQU      160(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VPAND        272(BX), Y3, Y5
@@ -1198,7 +1253,7 @@ block:
 	VPBROADCASTD 20(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      192(DI), Y4
+	VMOVDQU      192(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VPAND        304(BX), Y3, Y5
@@ -1206,7 +1261,7 @@ block:
 	VPBROADCASTD 24(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      224(DI), Y4
+	VMOVDQU      224(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VPAND        336(BX), Y3, Y5
@@ -1214,13 +1269,13 @@ block:
 	VPBROADCASTD 28(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      32(SI), Y4
+	VMOVDQU      32(DI), Y4
 	VPSHUFB      highTwice1<>+0(SB), Y4, Y4
 	VPSRAW       $0x08, Y4, Y4
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	VMOVDQU      (DI), Y4
+	VMOVDQU      (R8), Y4
 	VPSRLD       $0x06, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      112(BX), Y0
@@ -1229,7 +1284,7 @@ block:
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
-	VMOVDQU      32(DI), Y4
+	VMOVDQU      32(R8), Y4
 	VPSRLD       $0x06, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      144(BX), Y5
@@ -1237,285 +1292,285 @@ block:
 	VPAND        Y3, Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPBROADCASTD 4(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VMOVDQU      64(R8), Y4
+	VPSRLD       $0x06, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VMOVDQU      176(BX), Y5
+	VPSRLD       $0x01, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 8(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VMOVDQU      96(R8), Y4
+	VPSRLD       $0x06, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VMOVDQU      208(BX), Y5
+	VPSRLD       $0x01, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 12(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VMOVDQU      32(DI), Y4
+	VPSHUFB      highTwice2<>+0(SB), Y4, Y4
+	VPSRAW       $0x08, Y4, Y4
+	VPMADDWD     Y4, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VMOVDQU      128(R8), Y4
+	VPSRLD       $0x06, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VMOVDQU      240(BX), Y0
+	VPSRLD       $0x01, Y0, Y0
+	VPAND        Y3, Y0, Y0
+	VPOR         Y0, Y4, Y4
+	VPBROADCASTD 16(CX), Y0
+	VPMADDUBSW   Y0, Y4, Y0
+	VMOVDQU      160(R8), Y4
+	VPSRLD       $0x06, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VMOVDQU      272(BX), Y5
+	VPSRLD       $0x01, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 20(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VMOVDQU      192(R8), Y4
+	VPSRLD       $0x06, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VMOVDQU      304(BX), Y5
+	VPSRLD       $0x01, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 24(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VMOVDQU      224(R8), Y4
+	VPSRLD       $0x06, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VMOVDQU      336(BX), Y5
+	VPSRLD       $0x01, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 28(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VMOVDQU      32(DI), Y4
+	VPSHUFB      highTwice3<>+0(SB), Y4, Y4
+	VPSRAW       $0x08, Y4, Y4
+	VPMADDWD     Y4, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	ADDQ         $0x20, CX
+	VPAND        256(R8), Y2, Y4
+	VMOVDQU      112(BX), Y0
+	VPSRLD       $0x02, Y0, Y0
+	VPAND        Y3, Y0, Y0
+	VPOR         Y0, Y4, Y4
+	VPBROADCASTD (CX), Y0
+	VPMADDUBSW   Y0, Y4, Y0
+	VPAND        288(R8), Y2, Y4
+	VMOVDQU      144(BX), Y5
+	VPSRLD       $0x02, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 4(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VPAND        320(R8), Y2, Y4
+	VMOVDQU      176(BX), Y5
+	VPSRLD       $0x02, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 8(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VPAND        352(R8), Y2, Y4
+	VMOVDQU      208(BX), Y5
+	VPSRLD       $0x02, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 12(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
 	VMOVDQU      64(DI), Y4
-	VPSRLD       $0x06, Y4, Y4
+	VPSHUFB      highTwice0<>+0(SB), Y4, Y4
+	VPSRAW       $0x08, Y4, Y4
+	VPMADDWD     Y4, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VPAND        384(R8), Y2, Y4
+	VMOVDQU      240(BX), Y0
+	VPSRLD       $0x02, Y0, Y0
+	VPAND        Y3, Y0, Y0
+	VPOR         Y0, Y4, Y4
+	VPBROADCASTD 16(CX), Y0
+	VPMADDUBSW   Y0, Y4, Y0
+	VPAND        416(R8), Y2, Y4
+	VMOVDQU      272(BX), Y5
+	VPSRLD       $0x02, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 20(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VPAND        448(R8), Y2, Y4
+	VMOVDQU      304(BX), Y5
+	VPSRLD       $0x02, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 24(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VPAND        480(R8), Y2, Y4
+	VMOVDQU      336(BX), Y5
+	VPSRLD       $0x02, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 28(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VMOVDQU      64(DI), Y4
+	VPSHUFB      highTwice1<>+0(SB), Y4, Y4
+	VPSRAW       $0x08, Y4, Y4
+	VPMADDWD     Y4, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	ADDQ         $0x20, CX
+	VMOVDQU      256(R8), Y4
+	VPSRLD       $0x02, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VMOVDQU      112(BX), Y0
+	VPSRLD       $0x03, Y0, Y0
+	VPAND        Y3, Y0, Y0
+	VPOR         Y0, Y4, Y4
+	VPBROADCASTD (CX), Y0
+	VPMADDUBSW   Y0, Y4, Y0
+	VMOVDQU      288(R8), Y4
+	VPSRLD       $0x02, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VMOVDQU      144(BX), Y5
+	VPSRLD       $0x03, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 4(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VMOVDQU      320(R8), Y4
+	VPSRLD       $0x02, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      176(BX), Y5
-	VPSRLD       $0x01, Y5, Y5
+	VPSRLD       $0x03, Y5, Y5
 	VPAND        Y3, Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPBROADCASTD 8(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VMOVDQU      352(R8), Y4
+	VPSRLD       $0x02, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VMOVDQU      208(BX), Y5
+	VPSRLD       $0x03, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 12(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VMOVDQU      64(DI), Y4
+	VPSHUFB      highTwice2<>+0(SB), Y4, Y4
+	VPSRAW       $0x08, Y4, Y4
+	VPMADDWD     Y4, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	VMOVDQU      384(R8), Y4
+	VPSRLD       $0x02, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VMOVDQU      240(BX), Y0
+	VPSRLD       $0x03, Y0, Y0
+	VPAND        Y3, Y0, Y0
+	VPOR         Y0, Y4, Y4
+	VPBROADCASTD 16(CX), Y0
+	VPMADDUBSW   Y0, Y4, Y0
+	VMOVDQU      416(R8), Y4
+	VPSRLD       $0x02, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VMOVDQU      272(BX), Y5
+	VPSRLD       $0x03, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 20(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VMOVDQU      448(R8), Y4
+	VPSRLD       $0x02, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VMOVDQU      304(BX), Y5
+	VPSRLD       $0x03, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 24(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VMOVDQU      480(R8), Y4
+	VPSRLD       $0x02, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VMOVDQU      336(BX), Y5
+	VPSRLD       $0x03, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 28(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VMOVDQU      64(DI), Y4
+	VPSHUFB      highTwice3<>+0(SB), Y4, Y4
+	VPSRAW       $0x08, Y4, Y4
+	VPMADDWD     Y4, Y0, Y0
+	VPADDD       Y0, Y1, Y1
+	ADDQ         $0x20, CX
+	VMOVDQU      256(R8), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VMOVDQU      112(BX), Y0
+	VPSRLD       $0x04, Y0, Y0
+	VPAND        Y3, Y0, Y0
+	VPOR         Y0, Y4, Y4
+	VPBROADCASTD (CX), Y0
+	VPMADDUBSW   Y0, Y4, Y0
+	VMOVDQU      288(R8), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VMOVDQU      144(BX), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 4(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VMOVDQU      320(R8), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VMOVDQU      176(BX), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 8(CX), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VMOVDQU      352(R8), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        Y2, Y4, Y4
+	VMOVDQU      208(BX), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        Y3, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPBROADCASTD 12(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
 	VMOVDQU      96(DI), Y4
-	VPSRLD       $0x06, Y4, Y4
-	VPAND        Y2, Y4, Y4
-	VMOVDQU      208(BX), Y5
-	VPSRLD       $0x01, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 12(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VMOVDQU      32(SI), Y4
-	VPSHUFB      highTwice2<>+0(SB), Y4, Y4
-	VPSRAW       $0x08, Y4, Y4
-	VPMADDWD     Y4, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VMOVDQU      128(DI), Y4
-	VPSRLD       $0x06, Y4, Y4
-	VPAND        Y2, Y4, Y4
-	VMOVDQU      240(BX), Y0
-	VPSRLD       $0x01, Y0, Y0
-	VPAND        Y3, Y0, Y0
-	VPOR         Y0, Y4, Y4
-	VPBROADCASTD 16(CX), Y0
-	VPMADDUBSW   Y0, Y4, Y0
-	VMOVDQU      160(DI), Y4
-	VPSRLD       $0x06, Y4, Y4
-	VPAND        Y2, Y4, Y4
-	VMOVDQU      272(BX), Y5
-	VPSRLD       $0x01, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 20(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VMOVDQU      192(DI), Y4
-	VPSRLD       $0x06, Y4, Y4
-	VPAND        Y2, Y4, Y4
-	VMOVDQU      304(BX), Y5
-	VPSRLD       $0x01, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 24(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VMOVDQU      224(DI), Y4
-	VPSRLD       $0x06, Y4, Y4
-	VPAND        Y2, Y4, Y4
-	VMOVDQU      336(BX), Y5
-	VPSRLD       $0x01, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 28(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VMOVDQU      32(SI), Y4
-	VPSHUFB      highTwice3<>+0(SB), Y4, Y4
-	VPSRAW       $0x08, Y4, Y4
-	VPMADDWD     Y4, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	ADDQ         $0x20, CX
-	VPAND        256(DI), Y2, Y4
-	VMOVDQU      112(BX), Y0
-	VPSRLD       $0x02, Y0, Y0
-	VPAND        Y3, Y0, Y0
-	VPOR         Y0, Y4, Y4
-	VPBROADCASTD (CX), Y0
-	VPMADDUBSW   Y0, Y4, Y0
-	VPAND        288(DI), Y2, Y4
-	VMOVDQU      144(BX), Y5
-	VPSRLD       $0x02, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 4(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VPAND        320(DI), Y2, Y4
-	VMOVDQU      176(BX), Y5
-	VPSRLD       $0x02, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 8(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VPAND        352(DI), Y2, Y4
-	VMOVDQU      208(BX), Y5
-	VPSRLD       $0x02, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 12(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VMOVDQU      64(SI), Y4
 	VPSHUFB      highTwice0<>+0(SB), Y4, Y4
 	VPSRAW       $0x08, Y4, Y4
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VPAND        384(DI), Y2, Y4
-	VMOVDQU      240(BX), Y0
-	VPSRLD       $0x02, Y0, Y0
-	VPAND        Y3, Y0, Y0
-	VPOR         Y0, Y4, Y4
-	VPBROADCASTD 16(CX), Y0
-	VPMADDUBSW   Y0, Y4, Y0
-	VPAND        416(DI), Y2, Y4
-	VMOVDQU      272(BX), Y5
-	VPSRLD       $0x02, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 20(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VPAND        448(DI), Y2, Y4
-	VMOVDQU      304(BX), Y5
-	VPSRLD       $0x02, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 24(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VPAND        480(DI), Y2, Y4
-	VMOVDQU      336(BX), Y5
-	VPSRLD       $0x02, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 28(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VMOVDQU      64(SI), Y4
-	VPSHUFB      highTwice1<>+0(SB), Y4, Y4
-	VPSRAW       $0x08, Y4, Y4
-	VPMADDWD     Y4, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	ADDQ         $0x20, CX
-	VMOVDQU      256(DI), Y4
-	VPSRLD       $0x02, Y4, Y4
-	VPAND        Y2, Y4, Y4
-	VMOVDQU      112(BX), Y0
-	VPSRLD       $0x03, Y0, Y0
-	VPAND        Y3, Y0, Y0
-	VPOR         Y0, Y4, Y4
-	VPBROADCASTD (CX), Y0
-	VPMADDUBSW   Y0, Y4, Y0
-	VMOVDQU      288(DI), Y4
-	VPSRLD       $0x02, Y4, Y4
-	VPAND        Y2, Y4, Y4
-	VMOVDQU      144(BX), Y5
-	VPSRLD       $0x03, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 4(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VMOVDQU      320(DI), Y4
-	VPSRLD       $0x02, Y4, Y4
-	VPAND        Y2, Y4, Y4
-	VMOVDQU      176(BX), Y5
-	VPSRLD       $0x03, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 8(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VMOVDQU      352(DI), Y4
-	VPSRLD       $0x02, Y4, Y4
-	VPAND        Y2, Y4, Y4
-	VMOVDQU      208(BX), Y5
-	VPSRLD       $0x03, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 12(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VMOVDQU      64(SI), Y4
-	VPSHUFB      highTwice2<>+0(SB), Y4, Y4
-	VPSRAW       $0x08, Y4, Y4
-	VPMADDWD     Y4, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VMOVDQU      384(DI), Y4
-	VPSRLD       $0x02, Y4, Y4
-	VPAND        Y2, Y4, Y4
-	VMOVDQU      240(BX), Y0
-	VPSRLD       $0x03, Y0, Y0
-	VPAND        Y3, Y0, Y0
-	VPOR         Y0, Y4, Y4
-	VPBROADCASTD 16(CX), Y0
-	VPMADDUBSW   Y0, Y4, Y0
-	VMOVDQU      416(DI), Y4
-	VPSRLD       $0x02, Y4, Y4
-	VPAND        Y2, Y4, Y4
-	VMOVDQU      272(BX), Y5
-	VPSRLD       $0x03, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 20(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VMOVDQU      448(DI), Y4
-	VPSRLD       $0x02, Y4, Y4
-	VPAND        Y2, Y4, Y4
-	VMOVDQU      304(BX), Y5
-	VPSRLD       $0x03, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 24(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VMOVDQU      480(DI), Y4
-	VPSRLD       $0x02, Y4, Y4
-	VPAND        Y2, Y4, Y4
-	VMOVDQU      336(BX), Y5
-	VPSRLD       $0x03, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 28(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VMOVDQU      64(SI), Y4
-	VPSHUFB      highTwice3<>+0(SB), Y4, Y4
-	VPSRAW       $0x08, Y4, Y4
-	VPMADDWD     Y4, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	ADDQ         $0x20, CX
-	VMOVDQU      256(DI), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        Y2, Y4, Y4
-	VMOVDQU      112(BX), Y0
-	VPSRLD       $0x04, Y0, Y0
-	VPAND        Y3, Y0, Y0
-	VPOR         Y0, Y4, Y4
-	VPBROADCASTD (CX), Y0
-	VPMADDUBSW   Y0, Y4, Y0
-	VMOVDQU      288(DI), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        Y2, Y4, Y4
-	VMOVDQU      144(BX), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 4(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VMOVDQU      320(DI), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        Y2, Y4, Y4
-	VMOVDQU      176(BX), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 8(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VMOVDQU      352(DI), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        Y2, Y4, Y4
-	VMOVDQU      208(BX), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        Y3, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VPBROADCASTD 12(CX), Y5
-	VPMADDUBSW   Y5, Y4, Y5
-	VPADDW       Y5, Y0, Y0
-	VMOVDQU      96(SI), Y4
-	VPSHUFB      highTwice0<>+0(SB), Y4, Y4
-	VPSRAW       $0x08, Y4, Y4
-	VPMADDWD     Y4, Y0, Y0
-	VPADDD       Y0, Y1, Y1
-	VMOVDQU      384(DI), Y4
+	VMOVDQU      384(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      240(BX), Y0
@@ -1524,7 +1579,7 @@ block:
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
-	VMOVDQU      416(DI), Y4
+	VMOVDQU      416(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      272(BX), Y5
@@ -1534,7 +1589,7 @@ block:
 	VPBROADCASTD 20(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      448(DI), Y4
+	VMOVDQU      448(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      304(BX), Y5
@@ -1544,7 +1599,7 @@ block:
 	VPBROADCASTD 24(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      480(DI), Y4
+	VMOVDQU      480(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      336(BX), Y5
@@ -1554,13 +1609,13 @@ block:
 	VPBROADCASTD 28(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      96(SI), Y4
+	VMOVDQU      96(DI), Y4
 	VPSHUFB      highTwice1<>+0(SB), Y4, Y4
 	VPSRAW       $0x08, Y4, Y4
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	VMOVDQU      256(DI), Y4
+	VMOVDQU      256(R8), Y4
 	VPSRLD       $0x06, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      112(BX), Y0
@@ -1569,7 +1624,7 @@ block:
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
-	VMOVDQU      288(DI), Y4
+	VMOVDQU      288(R8), Y4
 	VPSRLD       $0x06, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      144(BX), Y5
@@ -1579,7 +1634,7 @@ block:
 	VPBROADCASTD 4(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      320(DI), Y4
+	VMOVDQU      320(R8), Y4
 	VPSRLD       $0x06, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      176(BX), Y5
@@ -1589,7 +1644,7 @@ block:
 	VPBROADCASTD 8(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      352(DI), Y4
+	VMOVDQU      352(R8), Y4
 	VPSRLD       $0x06, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      208(BX), Y5
@@ -1599,12 +1654,12 @@ block:
 	VPBROADCASTD 12(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      96(SI), Y4
+	VMOVDQU      96(DI), Y4
 	VPSHUFB      highTwice2<>+0(SB), Y4, Y4
 	VPSRAW       $0x08, Y4, Y4
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      384(DI), Y4
+	VMOVDQU      384(R8), Y4
 	VPSRLD       $0x06, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      240(BX), Y0
@@ -1613,7 +1668,7 @@ block:
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
-	VMOVDQU      416(DI), Y4
+	VMOVDQU      416(R8), Y4
 	VPSRLD       $0x06, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      272(BX), Y5
@@ -1623,7 +1678,7 @@ block:
 	VPBROADCASTD 20(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      448(DI), Y4
+	VMOVDQU      448(R8), Y4
 	VPSRLD       $0x06, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      304(BX), Y5
@@ -1633,7 +1688,7 @@ block:
 	VPBROADCASTD 24(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      480(DI), Y4
+	VMOVDQU      480(R8), Y4
 	VPSRLD       $0x06, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      336(BX), Y5
@@ -1643,13 +1698,13 @@ block:
 	VPBROADCASTD 28(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      96(SI), Y4
+	VMOVDQU      96(DI), Y4
 	VPSHUFB      highTwice3<>+0(SB), Y4, Y4
 	VPSRAW       $0x08, Y4, Y4
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	MOVQ         360(SP), SI
+	MOVQ         368(SP), SI
 	VMOVDQU      (SI), Y0
 	VPACKSSDW    32(SI), Y0, Y0
 	VMOVDQU      Y0, 32(AX)
@@ -1709,9 +1764,9 @@ block:
 	VFMADD231PS  Y0, Y1, Y4
 	VMOVUPS      Y4, (AX)
 	ADDQ         $0x00000370, BX
-	ADDQ         $0x40, 360(SP)
+	ADDQ         $0x40, 368(SP)
 	ADDQ         $0x04, DX
-	DECQ         352(SP)
+	DECQ         360(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
 	MOVQ         ldy+8(FP), DX
@@ -1779,14 +1834,20 @@ DATA highPair1<>+24(SB)/8, $0x0f800e800b800a80
 GLOBL highPair1<>(SB), RODATA|NOPTR, $32
 
 // func avx2VecQ5_Kx1(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
-// Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·avx2VecQ5_Kx1(SB), $240-64
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·avx2VecQ5_Kx1(SB), $248-64
 	LEAQ    (SP), AX
 	ADDQ    $0x1f, AX
 	ANDQ    $-32, AX
 	VMOVDQU bytes0f<>+0(SB), Y2
 	VMOVDQU bytes10<>+0(SB), Y3
 	MOVQ    panels+48(FP), BX
+	MOVQ    npanels+56(FP), SI
+	IMULQ   nb+40(FP), SI
+	DECQ    SI
+	IMUL3Q  $0x00000580, SI, SI
+	ADDQ    BX, SI
+	MOVQ    SI, 224(SP)
 
 panel:
 	MOVQ    xq+16(FP), CX
@@ -1794,9 +1855,9 @@ panel:
 	VXORPS  Y0, Y0, Y0
 	VMOVUPS Y0, (AX)
 	MOVQ    nb+40(FP), SI
-	MOVQ    SI, 224(SP)
-	MOVQ    xs+32(FP), SI
 	MOVQ    SI, 232(SP)
+	MOVQ    xs+32(FP), SI
+	MOVQ    SI, 240(SP)
 
 block:
 	VPAND        96(BX), Y2, Y0
@@ -1815,43 +1876,46 @@ block:
 	VPOR         Y5, Y4, Y4
 	VMOVDQU      64(BX), Y5
 	VPAND        bytes3f<>+0(SB), Y5, Y5
-	LEAQ         64(AX), SI
-	VMOVDQU      Y1, (SI)
-	VMOVDQU      Y0, 32(SI)
-	VMOVDQU      Y5, 64(SI)
-	VMOVDQU      Y4, 96(SI)
-	LEAQ         384(BX), DI
+	LEAQ         64(AX), DI
+	VMOVDQU      Y1, (DI)
+	VMOVDQU      Y0, 32(DI)
+	VMOVDQU      Y5, 64(DI)
+	VMOVDQU      Y4, 96(DI)
+	LEAQ         384(BX), R8
 	VPXOR        Y1, Y1, Y1
-	PREFETCHT0   2048(BX)
-	PREFETCHT0   2112(BX)
-	PREFETCHT0   2176(BX)
-	PREFETCHT0   2240(BX)
-	PREFETCHT0   2304(BX)
-	PREFETCHT0   2368(BX)
-	PREFETCHT0   2432(BX)
-	PREFETCHT0   2496(BX)
-	PREFETCHT0   2560(BX)
-	PREFETCHT0   2624(BX)
-	PREFETCHT0   2688(BX)
-	PREFETCHT0   2752(BX)
-	PREFETCHT0   2816(BX)
-	PREFETCHT0   2880(BX)
-	PREFETCHT0   2944(BX)
-	PREFETCHT0   3008(BX)
-	PREFETCHT0   3072(BX)
-	PREFETCHT0   3136(BX)
-	PREFETCHT0   3200(BX)
-	PREFETCHT0   3264(BX)
-	PREFETCHT0   3328(BX)
-	PREFETCHT0   3392(BX)
-	VPAND        (DI), Y2, Y4
+	LEAQ         2048(BX), SI
+	CMPQ         SI, 224(SP)
+	CMOVQHI      224(SP), SI
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	PREFETCHT0   128(SI)
+	PREFETCHT0   192(SI)
+	PREFETCHT0   256(SI)
+	PREFETCHT0   320(SI)
+	PREFETCHT0   384(SI)
+	PREFETCHT0   448(SI)
+	PREFETCHT0   512(SI)
+	PREFETCHT0   576(SI)
+	PREFETCHT0   640(SI)
+	PREFETCHT0   704(SI)
+	PREFETCHT0   768(SI)
+	PREFETCHT0   832(SI)
+	PREFETCHT0   896(SI)
+	PREFETCHT0   960(SI)
+	PREFETCHT0   1024(SI)
+	PREFETCHT0   1088(SI)
+	PREFETCHT0   1152(SI)
+	PREFETCHT0   1216(SI)
+	PREFETCHT0   1280(SI)
+	PREFETCHT0   1344(SI)
+	VPAND        (R8), Y2, Y4
 	VMOVDQU      128(BX), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPAND        Y3, Y0, Y0
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
-	VPAND        32(DI), Y2, Y4
+	VPAND        32(R8), Y2, Y4
 	VMOVDQU      160(BX), Y5
 	VPSLLD       $0x04, Y5, Y5
 	VPAND        Y3, Y5, Y5
@@ -1859,7 +1923,7 @@ block:
 	VPBROADCASTD 4(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VPAND        64(DI), Y2, Y4
+	VPAND        64(R8), Y2, Y4
 	VMOVDQU      192(BX), Y5
 	VPSLLD       $0x04, Y5, Y5
 	VPAND        Y3, Y5, Y5
@@ -1867,7 +1931,7 @@ block:
 	VPBROADCASTD 8(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VPAND        96(DI), Y2, Y4
+	VPAND        96(R8), Y2, Y4
 	VMOVDQU      224(BX), Y5
 	VPSLLD       $0x04, Y5, Y5
 	VPAND        Y3, Y5, Y5
@@ -1875,18 +1939,18 @@ block:
 	VPBROADCASTD 12(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      (SI), Y4
+	VMOVDQU      (DI), Y4
 	VPSHUFB      wordTwice0<>+0(SB), Y4, Y4
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VPAND        128(DI), Y2, Y5
+	VPAND        128(R8), Y2, Y5
 	VMOVDQU      256(BX), Y0
 	VPSLLD       $0x04, Y0, Y0
 	VPAND        Y3, Y0, Y0
 	VPOR         Y0, Y5, Y5
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y5, Y0
-	VPAND        160(DI), Y2, Y5
+	VPAND        160(R8), Y2, Y5
 	VMOVDQU      288(BX), Y6
 	VPSLLD       $0x04, Y6, Y6
 	VPAND        Y3, Y6, Y6
@@ -1894,7 +1958,7 @@ block:
 	VPBROADCASTD 20(CX), Y6
 	VPMADDUBSW   Y6, Y5, Y6
 	VPADDW       Y6, Y0, Y0
-	VPAND        192(DI), Y2, Y5
+	VPAND        192(R8), Y2, Y5
 	VMOVDQU      320(BX), Y6
 	VPSLLD       $0x04, Y6, Y6
 	VPAND        Y3, Y6, Y6
@@ -1902,7 +1966,7 @@ block:
 	VPBROADCASTD 24(CX), Y6
 	VPMADDUBSW   Y6, Y5, Y6
 	VPADDW       Y6, Y0, Y0
-	VPAND        224(DI), Y2, Y5
+	VPAND        224(R8), Y2, Y5
 	VMOVDQU      352(BX), Y6
 	VPSLLD       $0x04, Y6, Y6
 	VPAND        Y3, Y6, Y6
@@ -1913,7 +1977,7 @@ block:
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	VMOVDQU      (DI), Y4
+	VMOVDQU      (R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      128(BX), Y0
@@ -1922,7 +1986,7 @@ block:
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
-	VMOVDQU      32(DI), Y4
+	VMOVDQU      32(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      160(BX), Y5
@@ -1932,7 +1996,7 @@ block:
 	VPBROADCASTD 4(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      64(DI), Y4
+	VMOVDQU      64(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      192(BX), Y5
@@ -1942,7 +2006,7 @@ block:
 	VPBROADCASTD 8(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      96(DI), Y4
+	VMOVDQU      96(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      224(BX), Y5
@@ -1952,11 +2016,11 @@ block:
 	VPBROADCASTD 12(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      (SI), Y4
+	VMOVDQU      (DI), Y4
 	VPSHUFB      wordTwice1<>+0(SB), Y4, Y4
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      128(DI), Y5
+	VMOVDQU      128(R8), Y5
 	VPSRLD       $0x04, Y5, Y5
 	VPAND        Y2, Y5, Y5
 	VMOVDQU      256(BX), Y0
@@ -1965,7 +2029,7 @@ block:
 	VPOR         Y0, Y5, Y5
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y5, Y0
-	VMOVDQU      160(DI), Y5
+	VMOVDQU      160(R8), Y5
 	VPSRLD       $0x04, Y5, Y5
 	VPAND        Y2, Y5, Y5
 	VMOVDQU      288(BX), Y6
@@ -1975,7 +2039,7 @@ block:
 	VPBROADCASTD 20(CX), Y6
 	VPMADDUBSW   Y6, Y5, Y6
 	VPADDW       Y6, Y0, Y0
-	VMOVDQU      192(DI), Y5
+	VMOVDQU      192(R8), Y5
 	VPSRLD       $0x04, Y5, Y5
 	VPAND        Y2, Y5, Y5
 	VMOVDQU      320(BX), Y6
@@ -1985,7 +2049,7 @@ block:
 	VPBROADCASTD 24(CX), Y6
 	VPMADDUBSW   Y6, Y5, Y6
 	VPADDW       Y6, Y0, Y0
-	VMOVDQU      224(DI), Y5
+	VMOVDQU      224(R8), Y5
 	VPSRLD       $0x04, Y5, Y5
 	VPAND        Y2, Y5, Y5
 	VMOVDQU      352(BX), Y6
@@ -1998,14 +2062,14 @@ block:
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	VPAND        256(DI), Y2, Y4
+	VPAND        256(R8), Y2, Y4
 	VMOVDQU      128(BX), Y0
 	VPSLLD       $0x02, Y0, Y0
 	VPAND        Y3, Y0, Y0
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
-	VPAND        288(DI), Y2, Y4
+	VPAND        288(R8), Y2, Y4
 	VMOVDQU      160(BX), Y5
 	VPSLLD       $0x02, Y5, Y5
 	VPAND        Y3, Y5, Y5
@@ -2013,7 +2077,7 @@ block:
 	VPBROADCASTD 4(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VPAND        320(DI), Y2, Y4
+	VPAND        320(R8), Y2, Y4
 	VMOVDQU      192(BX), Y5
 	VPSLLD       $0x02, Y5, Y5
 	VPAND        Y3, Y5, Y5
@@ -2021,7 +2085,7 @@ block:
 	VPBROADCASTD 8(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VPAND        352(DI), Y2, Y4
+	VPAND        352(R8), Y2, Y4
 	VMOVDQU      224(BX), Y5
 	VPSLLD       $0x02, Y5, Y5
 	VPAND        Y3, Y5, Y5
@@ -2029,18 +2093,18 @@ block:
 	VPBROADCASTD 12(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      (SI), Y4
+	VMOVDQU      (DI), Y4
 	VPSHUFB      wordTwice2<>+0(SB), Y4, Y4
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VPAND        384(DI), Y2, Y5
+	VPAND        384(R8), Y2, Y5
 	VMOVDQU      256(BX), Y0
 	VPSLLD       $0x02, Y0, Y0
 	VPAND        Y3, Y0, Y0
 	VPOR         Y0, Y5, Y5
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y5, Y0
-	VPAND        416(DI), Y2, Y5
+	VPAND        416(R8), Y2, Y5
 	VMOVDQU      288(BX), Y6
 	VPSLLD       $0x02, Y6, Y6
 	VPAND        Y3, Y6, Y6
@@ -2048,7 +2112,7 @@ block:
 	VPBROADCASTD 20(CX), Y6
 	VPMADDUBSW   Y6, Y5, Y6
 	VPADDW       Y6, Y0, Y0
-	VPAND        448(DI), Y2, Y5
+	VPAND        448(R8), Y2, Y5
 	VMOVDQU      320(BX), Y6
 	VPSLLD       $0x02, Y6, Y6
 	VPAND        Y3, Y6, Y6
@@ -2056,7 +2120,7 @@ block:
 	VPBROADCASTD 24(CX), Y6
 	VPMADDUBSW   Y6, Y5, Y6
 	VPADDW       Y6, Y0, Y0
-	VPAND        480(DI), Y2, Y5
+	VPAND        480(R8), Y2, Y5
 	VMOVDQU      352(BX), Y6
 	VPSLLD       $0x02, Y6, Y6
 	VPAND        Y3, Y6, Y6
@@ -2067,7 +2131,7 @@ block:
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	VMOVDQU      256(DI), Y4
+	VMOVDQU      256(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      128(BX), Y0
@@ -2076,7 +2140,7 @@ block:
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
-	VMOVDQU      288(DI), Y4
+	VMOVDQU      288(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      160(BX), Y5
@@ -2086,7 +2150,7 @@ block:
 	VPBROADCASTD 4(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      320(DI), Y4
+	VMOVDQU      320(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      192(BX), Y5
@@ -2096,7 +2160,7 @@ block:
 	VPBROADCASTD 8(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      352(DI), Y4
+	VMOVDQU      352(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      224(BX), Y5
@@ -2106,11 +2170,11 @@ block:
 	VPBROADCASTD 12(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      (SI), Y4
+	VMOVDQU      (DI), Y4
 	VPSHUFB      wordTwice3<>+0(SB), Y4, Y4
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      384(DI), Y5
+	VMOVDQU      384(R8), Y5
 	VPSRLD       $0x04, Y5, Y5
 	VPAND        Y2, Y5, Y5
 	VMOVDQU      256(BX), Y0
@@ -2119,7 +2183,7 @@ block:
 	VPOR         Y0, Y5, Y5
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y5, Y0
-	VMOVDQU      416(DI), Y5
+	VMOVDQU      416(R8), Y5
 	VPSRLD       $0x04, Y5, Y5
 	VPAND        Y2, Y5, Y5
 	VMOVDQU      288(BX), Y6
@@ -2129,7 +2193,7 @@ block:
 	VPBROADCASTD 20(CX), Y6
 	VPMADDUBSW   Y6, Y5, Y6
 	VPADDW       Y6, Y0, Y0
-	VMOVDQU      448(DI), Y5
+	VMOVDQU      448(R8), Y5
 	VPSRLD       $0x04, Y5, Y5
 	VPAND        Y2, Y5, Y5
 	VMOVDQU      320(BX), Y6
@@ -2139,7 +2203,7 @@ block:
 	VPBROADCASTD 24(CX), Y6
 	VPMADDUBSW   Y6, Y5, Y6
 	VPADDW       Y6, Y0, Y0
-	VMOVDQU      480(DI), Y5
+	VMOVDQU      480(R8), Y5
 	VPSRLD       $0x04, Y5, Y5
 	VPAND        Y2, Y5, Y5
 	VMOVDQU      352(BX), Y6
@@ -2152,51 +2216,51 @@ block:
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	VPAND        512(DI), Y2, Y4
+	VPAND        512(R8), Y2, Y4
 	VPAND        128(BX), Y3, Y0
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
-	VPAND        544(DI), Y2, Y4
+	VPAND        544(R8), Y2, Y4
 	VPAND        160(BX), Y3, Y5
 	VPOR         Y5, Y4, Y4
 	VPBROADCASTD 4(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VPAND        576(DI), Y2, Y4
+	VPAND        576(R8), Y2, Y4
 	VPAND        192(BX), Y3, Y5
 	VPOR         Y5, Y4, Y4
 	VPBROADCASTD 8(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VPAND        608(DI), Y2, Y4
+	VPAND        608(R8), Y2, Y4
 	VPAND        224(BX), Y3, Y5
 	VPOR         Y5, Y4, Y4
 	VPBROADCASTD 12(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      32(SI), Y4
+	VMOVDQU      32(DI), Y4
 	VPSHUFB      wordTwice0<>+0(SB), Y4, Y4
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VPAND        640(DI), Y2, Y5
+	VPAND        640(R8), Y2, Y5
 	VPAND        256(BX), Y3, Y0
 	VPOR         Y0, Y5, Y5
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y5, Y0
-	VPAND        672(DI), Y2, Y5
+	VPAND        672(R8), Y2, Y5
 	VPAND        288(BX), Y3, Y6
 	VPOR         Y6, Y5, Y5
 	VPBROADCASTD 20(CX), Y6
 	VPMADDUBSW   Y6, Y5, Y6
 	VPADDW       Y6, Y0, Y0
-	VPAND        704(DI), Y2, Y5
+	VPAND        704(R8), Y2, Y5
 	VPAND        320(BX), Y3, Y6
 	VPOR         Y6, Y5, Y5
 	VPBROADCASTD 24(CX), Y6
 	VPMADDUBSW   Y6, Y5, Y6
 	VPADDW       Y6, Y0, Y0
-	VPAND        736(DI), Y2, Y5
+	VPAND        736(R8), Y2, Y5
 	VPAND        352(BX), Y3, Y6
 	VPOR         Y6, Y5, Y5
 	VPBROADCASTD 28(CX), Y6
@@ -2205,7 +2269,7 @@ block:
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	VMOVDQU      512(DI), Y4
+	VMOVDQU      512(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      128(BX), Y0
@@ -2214,7 +2278,7 @@ block:
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
-	VMOVDQU      544(DI), Y4
+	VMOVDQU      544(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      160(BX), Y5
@@ -2224,7 +2288,7 @@ block:
 	VPBROADCASTD 4(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      576(DI), Y4
+	VMOVDQU      576(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      192(BX), Y5
@@ -2234,7 +2298,7 @@ block:
 	VPBROADCASTD 8(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      608(DI), Y4
+	VMOVDQU      608(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      224(BX), Y5
@@ -2244,11 +2308,11 @@ block:
 	VPBROADCASTD 12(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      32(SI), Y4
+	VMOVDQU      32(DI), Y4
 	VPSHUFB      wordTwice1<>+0(SB), Y4, Y4
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      640(DI), Y5
+	VMOVDQU      640(R8), Y5
 	VPSRLD       $0x04, Y5, Y5
 	VPAND        Y2, Y5, Y5
 	VMOVDQU      256(BX), Y0
@@ -2257,7 +2321,7 @@ block:
 	VPOR         Y0, Y5, Y5
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y5, Y0
-	VMOVDQU      672(DI), Y5
+	VMOVDQU      672(R8), Y5
 	VPSRLD       $0x04, Y5, Y5
 	VPAND        Y2, Y5, Y5
 	VMOVDQU      288(BX), Y6
@@ -2267,7 +2331,7 @@ block:
 	VPBROADCASTD 20(CX), Y6
 	VPMADDUBSW   Y6, Y5, Y6
 	VPADDW       Y6, Y0, Y0
-	VMOVDQU      704(DI), Y5
+	VMOVDQU      704(R8), Y5
 	VPSRLD       $0x04, Y5, Y5
 	VPAND        Y2, Y5, Y5
 	VMOVDQU      320(BX), Y6
@@ -2277,7 +2341,7 @@ block:
 	VPBROADCASTD 24(CX), Y6
 	VPMADDUBSW   Y6, Y5, Y6
 	VPADDW       Y6, Y0, Y0
-	VMOVDQU      736(DI), Y5
+	VMOVDQU      736(R8), Y5
 	VPSRLD       $0x04, Y5, Y5
 	VPAND        Y2, Y5, Y5
 	VMOVDQU      352(BX), Y6
@@ -2290,14 +2354,14 @@ block:
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	VPAND        768(DI), Y2, Y4
+	VPAND        768(R8), Y2, Y4
 	VMOVDQU      128(BX), Y0
 	VPSRLD       $0x02, Y0, Y0
 	VPAND        Y3, Y0, Y0
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
-	VPAND        800(DI), Y2, Y4
+	VPAND        800(R8), Y2, Y4
 	VMOVDQU      160(BX), Y5
 	VPSRLD       $0x02, Y5, Y5
 	VPAND        Y3, Y5, Y5
@@ -2305,7 +2369,7 @@ block:
 	VPBROADCASTD 4(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VPAND        832(DI), Y2, Y4
+	VPAND        832(R8), Y2, Y4
 	VMOVDQU      192(BX), Y5
 	VPSRLD       $0x02, Y5, Y5
 	VPAND        Y3, Y5, Y5
@@ -2313,7 +2377,7 @@ block:
 	VPBROADCASTD 8(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VPAND        864(DI), Y2, Y4
+	VPAND        864(R8), Y2, Y4
 	VMOVDQU      224(BX), Y5
 	VPSRLD       $0x02, Y5, Y5
 	VPAND        Y3, Y5, Y5
@@ -2321,18 +2385,18 @@ block:
 	VPBROADCASTD 12(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      32(SI), Y4
+	VMOVDQU      32(DI), Y4
 	VPSHUFB      wordTwice2<>+0(SB), Y4, Y4
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VPAND        896(DI), Y2, Y5
+	VPAND        896(R8), Y2, Y5
 	VMOVDQU      256(BX), Y0
 	VPSRLD       $0x02, Y0, Y0
 	VPAND        Y3, Y0, Y0
 	VPOR         Y0, Y5, Y5
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y5, Y0
-	VPAND        928(DI), Y2, Y5
+	VPAND        928(R8), Y2, Y5
 	VMOVDQU      288(BX), Y6
 	VPSRLD       $0x02, Y6, Y6
 	VPAND        Y3, Y6, Y6
@@ -2340,7 +2404,7 @@ block:
 	VPBROADCASTD 20(CX), Y6
 	VPMADDUBSW   Y6, Y5, Y6
 	VPADDW       Y6, Y0, Y0
-	VPAND        960(DI), Y2, Y5
+	VPAND        960(R8), Y2, Y5
 	VMOVDQU      320(BX), Y6
 	VPSRLD       $0x02, Y6, Y6
 	VPAND        Y3, Y6, Y6
@@ -2348,7 +2412,7 @@ block:
 	VPBROADCASTD 24(CX), Y6
 	VPMADDUBSW   Y6, Y5, Y6
 	VPADDW       Y6, Y0, Y0
-	VPAND        992(DI), Y2, Y5
+	VPAND        992(R8), Y2, Y5
 	VMOVDQU      352(BX), Y6
 	VPSRLD       $0x02, Y6, Y6
 	VPAND        Y3, Y6, Y6
@@ -2359,7 +2423,7 @@ block:
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	VMOVDQU      768(DI), Y4
+	VMOVDQU      768(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      128(BX), Y0
@@ -2368,7 +2432,7 @@ block:
 	VPOR         Y0, Y4, Y4
 	VPBROADCASTD (CX), Y0
 	VPMADDUBSW   Y0, Y4, Y0
-	VMOVDQU      800(DI), Y4
+	VMOVDQU      800(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      160(BX), Y5
@@ -2378,7 +2442,7 @@ block:
 	VPBROADCASTD 4(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      832(DI), Y4
+	VMOVDQU      832(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      192(BX), Y5
@@ -2388,7 +2452,7 @@ block:
 	VPBROADCASTD 8(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      864(DI), Y4
+	VMOVDQU      864(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        Y2, Y4, Y4
 	VMOVDQU      224(BX), Y5
@@ -2398,11 +2462,11 @@ block:
 	VPBROADCASTD 12(CX), Y5
 	VPMADDUBSW   Y5, Y4, Y5
 	VPADDW       Y5, Y0, Y0
-	VMOVDQU      32(SI), Y4
+	VMOVDQU      32(DI), Y4
 	VPSHUFB      wordTwice3<>+0(SB), Y4, Y4
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      896(DI), Y5
+	VMOVDQU      896(R8), Y5
 	VPSRLD       $0x04, Y5, Y5
 	VPAND        Y2, Y5, Y5
 	VMOVDQU      256(BX), Y0
@@ -2411,7 +2475,7 @@ block:
 	VPOR         Y0, Y5, Y5
 	VPBROADCASTD 16(CX), Y0
 	VPMADDUBSW   Y0, Y5, Y0
-	VMOVDQU      928(DI), Y5
+	VMOVDQU      928(R8), Y5
 	VPSRLD       $0x04, Y5, Y5
 	VPAND        Y2, Y5, Y5
 	VMOVDQU      288(BX), Y6
@@ -2421,7 +2485,7 @@ block:
 	VPBROADCASTD 20(CX), Y6
 	VPMADDUBSW   Y6, Y5, Y6
 	VPADDW       Y6, Y0, Y0
-	VMOVDQU      960(DI), Y5
+	VMOVDQU      960(R8), Y5
 	VPSRLD       $0x04, Y5, Y5
 	VPAND        Y2, Y5, Y5
 	VMOVDQU      320(BX), Y6
@@ -2431,7 +2495,7 @@ block:
 	VPBROADCASTD 24(CX), Y6
 	VPMADDUBSW   Y6, Y5, Y6
 	VPADDW       Y6, Y0, Y0
-	VMOVDQU      992(DI), Y5
+	VMOVDQU      992(R8), Y5
 	VPSRLD       $0x04, Y5, Y5
 	VPAND        Y2, Y5, Y5
 	VMOVDQU      352(BX), Y6
@@ -2444,7 +2508,7 @@ block:
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	MOVQ         232(SP), SI
+	MOVQ         240(SP), SI
 	VMOVDQU      (SI), Y0
 	VPHADDD      32(SI), Y0, Y0
 	VPACKSSDW    Y0, Y0, Y0
@@ -2480,9 +2544,9 @@ block:
 	VFNMADD231PS Y6, Y0, Y7
 	VMOVUPS      Y7, (AX)
 	ADDQ         $0x00000580, BX
-	ADDQ         $0x40, 232(SP)
+	ADDQ         $0x40, 240(SP)
 	ADDQ         $0x04, DX
-	DECQ         224(SP)
+	DECQ         232(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
 	MOVQ         ldy+8(FP), DX
@@ -2502,13 +2566,19 @@ DATA bytes3f<>+24(SB)/8, $0x3f3f3f3f3f3f3f3f
 GLOBL bytes3f<>(SB), RODATA|NOPTR, $32
 
 // func avx2VecIQ4_XSx1(y *float32, ldy int, xq *int8, xd *float32, xs *int32, nb int, panels *byte, npanels int)
-// Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·avx2VecIQ4_XSx1(SB), $240-64
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·avx2VecIQ4_XSx1(SB), $248-64
 	LEAQ    (SP), AX
 	ADDQ    $0x1f, AX
 	ANDQ    $-32, AX
 	VMOVDQU bytes0f<>+0(SB), Y2
 	MOVQ    panels+48(FP), BX
+	MOVQ    npanels+56(FP), SI
+	IMULQ   nb+40(FP), SI
+	DECQ    SI
+	IMUL3Q  $0x00000440, SI, SI
+	ADDQ    BX, SI
+	MOVQ    SI, 224(SP)
 
 panel:
 	MOVQ    xq+16(FP), CX
@@ -2516,9 +2586,9 @@ panel:
 	VXORPS  Y0, Y0, Y0
 	VMOVUPS Y0, (AX)
 	MOVQ    nb+40(FP), SI
-	MOVQ    SI, 224(SP)
-	MOVQ    xs+32(FP), SI
 	MOVQ    SI, 232(SP)
+	MOVQ    xs+32(FP), SI
+	MOVQ    SI, 240(SP)
 
 block:
 	VMOVDQU    32(BX), Y0
@@ -2561,24 +2631,27 @@ block:
 	VPAND      byte3of30<>+0(SB), Y1, Y1
 	VPOR       Y1, Y0, Y0
 	VPSUBB     bytes20<>+0(SB), Y0, Y0
-	LEAQ       64(AX), SI
-	VMOVDQU    Y3, (SI)
-	VMOVDQU    Y0, 32(SI)
-	LEAQ       64(BX), DI
+	LEAQ       64(AX), DI
+	VMOVDQU    Y3, (DI)
+	VMOVDQU    Y0, 32(DI)
+	LEAQ       64(BX), R8
 	VPXOR      Y1, Y1, Y1
-	PREFETCHT0 2048(BX)
-	MOVQ       $0x00000002, R8
+	LEAQ       2048(BX), SI
+	CMPQ       SI, 224(SP)
+	CMOVQHI    224(SP), SI
+	PREFETCHT0 (SI)
+	MOVQ       $0x00000002, R9
 
 step:
-	PREFETCHT0   2048(DI)
-	PREFETCHT0   2112(DI)
-	PREFETCHT0   2176(DI)
-	PREFETCHT0   2240(DI)
-	PREFETCHT0   2304(DI)
-	PREFETCHT0   2368(DI)
-	PREFETCHT0   2432(DI)
-	PREFETCHT0   2496(DI)
-	VMOVDQU      (DI), Y3
+	PREFETCHT0   64(SI)
+	PREFETCHT0   128(SI)
+	PREFETCHT0   192(SI)
+	PREFETCHT0   256(SI)
+	PREFETCHT0   320(SI)
+	PREFETCHT0   384(SI)
+	PREFETCHT0   448(SI)
+	PREFETCHT0   512(SI)
+	VMOVDQU      (R8), Y3
 	VPAND        Y2, Y3, Y0
 	VMOVDQU      iq4Values<>+0(SB), Y4
 	VPSHUFB      Y0, Y4, Y4
@@ -2586,7 +2659,7 @@ step:
 	VPBROADCASTD (CX), Y0
 	VPSIGNB      Y4, Y0, Y0
 	VPMADDUBSW   Y0, Y5, Y0
-	VMOVDQU      (SI), Y4
+	VMOVDQU      (DI), Y4
 	VPSHUFB      highTwice0<>+0(SB), Y4, Y4
 	VPSRAW       $0x08, Y4, Y4
 	VPMADDWD     Y4, Y0, Y0
@@ -2601,7 +2674,7 @@ step:
 	VPMADDUBSW   Y0, Y3, Y0
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      32(DI), Y3
+	VMOVDQU      32(R8), Y3
 	VPAND        Y2, Y3, Y0
 	VMOVDQU      iq4Values<>+0(SB), Y5
 	VPSHUFB      Y0, Y5, Y5
@@ -2621,7 +2694,7 @@ step:
 	VPMADDUBSW   Y0, Y3, Y0
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      64(DI), Y3
+	VMOVDQU      64(R8), Y3
 	VPAND        Y2, Y3, Y0
 	VMOVDQU      iq4Values<>+0(SB), Y5
 	VPSHUFB      Y0, Y5, Y5
@@ -2641,7 +2714,7 @@ step:
 	VPMADDUBSW   Y0, Y3, Y0
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      96(DI), Y3
+	VMOVDQU      96(R8), Y3
 	VPAND        Y2, Y3, Y0
 	VMOVDQU      iq4Values<>+0(SB), Y5
 	VPSHUFB      Y0, Y5, Y5
@@ -2662,7 +2735,7 @@ step:
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	VMOVDQU      128(DI), Y3
+	VMOVDQU      128(R8), Y3
 	VPAND        Y2, Y3, Y0
 	VMOVDQU      iq4Values<>+0(SB), Y4
 	VPSHUFB      Y0, Y4, Y4
@@ -2670,7 +2743,7 @@ step:
 	VPBROADCASTD (CX), Y0
 	VPSIGNB      Y4, Y0, Y0
 	VPMADDUBSW   Y0, Y5, Y0
-	VMOVDQU      (SI), Y4
+	VMOVDQU      (DI), Y4
 	VPSHUFB      highTwice1<>+0(SB), Y4, Y4
 	VPSRAW       $0x08, Y4, Y4
 	VPMADDWD     Y4, Y0, Y0
@@ -2685,7 +2758,7 @@ step:
 	VPMADDUBSW   Y0, Y3, Y0
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      160(DI), Y3
+	VMOVDQU      160(R8), Y3
 	VPAND        Y2, Y3, Y0
 	VMOVDQU      iq4Values<>+0(SB), Y5
 	VPSHUFB      Y0, Y5, Y5
@@ -2705,7 +2778,7 @@ step:
 	VPMADDUBSW   Y0, Y3, Y0
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      192(DI), Y3
+	VMOVDQU      192(R8), Y3
 	VPAND        Y2, Y3, Y0
 	VMOVDQU      iq4Values<>+0(SB), Y5
 	VPSHUFB      Y0, Y5, Y5
@@ -2725,7 +2798,7 @@ step:
 	VPMADDUBSW   Y0, Y3, Y0
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      224(DI), Y3
+	VMOVDQU      224(R8), Y3
 	VPAND        Y2, Y3, Y0
 	VMOVDQU      iq4Values<>+0(SB), Y5
 	VPSHUFB      Y0, Y5, Y5
@@ -2746,7 +2819,7 @@ step:
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	VMOVDQU      256(DI), Y3
+	VMOVDQU      256(R8), Y3
 	VPAND        Y2, Y3, Y0
 	VMOVDQU      iq4Values<>+0(SB), Y4
 	VPSHUFB      Y0, Y4, Y4
@@ -2754,7 +2827,7 @@ step:
 	VPBROADCASTD (CX), Y0
 	VPSIGNB      Y4, Y0, Y0
 	VPMADDUBSW   Y0, Y5, Y0
-	VMOVDQU      (SI), Y4
+	VMOVDQU      (DI), Y4
 	VPSHUFB      highTwice2<>+0(SB), Y4, Y4
 	VPSRAW       $0x08, Y4, Y4
 	VPMADDWD     Y4, Y0, Y0
@@ -2769,7 +2842,7 @@ step:
 	VPMADDUBSW   Y0, Y3, Y0
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      288(DI), Y3
+	VMOVDQU      288(R8), Y3
 	VPAND        Y2, Y3, Y0
 	VMOVDQU      iq4Values<>+0(SB), Y5
 	VPSHUFB      Y0, Y5, Y5
@@ -2789,7 +2862,7 @@ step:
 	VPMADDUBSW   Y0, Y3, Y0
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      320(DI), Y3
+	VMOVDQU      320(R8), Y3
 	VPAND        Y2, Y3, Y0
 	VMOVDQU      iq4Values<>+0(SB), Y5
 	VPSHUFB      Y0, Y5, Y5
@@ -2809,7 +2882,7 @@ step:
 	VPMADDUBSW   Y0, Y3, Y0
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      352(DI), Y3
+	VMOVDQU      352(R8), Y3
 	VPAND        Y2, Y3, Y0
 	VMOVDQU      iq4Values<>+0(SB), Y5
 	VPSHUFB      Y0, Y5, Y5
@@ -2830,7 +2903,7 @@ step:
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	VMOVDQU      384(DI), Y3
+	VMOVDQU      384(R8), Y3
 	VPAND        Y2, Y3, Y0
 	VMOVDQU      iq4Values<>+0(SB), Y4
 	VPSHUFB      Y0, Y4, Y4
@@ -2838,7 +2911,7 @@ step:
 	VPBROADCASTD (CX), Y0
 	VPSIGNB      Y4, Y0, Y0
 	VPMADDUBSW   Y0, Y5, Y0
-	VMOVDQU      (SI), Y4
+	VMOVDQU      (DI), Y4
 	VPSHUFB      highTwice3<>+0(SB), Y4, Y4
 	VPSRAW       $0x08, Y4, Y4
 	VPMADDWD     Y4, Y0, Y0
@@ -2853,7 +2926,7 @@ step:
 	VPMADDUBSW   Y0, Y3, Y0
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      416(DI), Y3
+	VMOVDQU      416(R8), Y3
 	VPAND        Y2, Y3, Y0
 	VMOVDQU      iq4Values<>+0(SB), Y5
 	VPSHUFB      Y0, Y5, Y5
@@ -2873,7 +2946,7 @@ step:
 	VPMADDUBSW   Y0, Y3, Y0
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      448(DI), Y3
+	VMOVDQU      448(R8), Y3
 	VPAND        Y2, Y3, Y0
 	VMOVDQU      iq4Values<>+0(SB), Y5
 	VPSHUFB      Y0, Y5, Y5
@@ -2893,7 +2966,7 @@ step:
 	VPMADDUBSW   Y0, Y3, Y0
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
-	VMOVDQU      480(DI), Y3
+	VMOVDQU      480(R8), Y3
 	VPAND        Y2, Y3, Y0
 	VMOVDQU      iq4Values<>+0(SB), Y5
 	VPSHUFB      Y0, Y5, Y5
@@ -2914,9 +2987,10 @@ step:
 	VPMADDWD     Y4, Y0, Y0
 	VPADDD       Y0, Y1, Y1
 	ADDQ         $0x20, CX
-	ADDQ         $0x20, SI
-	ADDQ         $0x00000200, DI
-	DECQ         R8
+	ADDQ         $0x20, DI
+	ADDQ         $0x00000200, R8
+	ADDQ         $0x00000200, SI
+	DECQ         R9
 	JNZ          step
 	VCVTPH2PS    (BX), Y0
 	VBROADCASTSS (DX), Y3
@@ -2926,9 +3000,9 @@ step:
 	VFMADD231PS  Y0, Y1, Y3
 	VMOVUPS      Y3, (AX)
 	ADDQ         $0x00000440, BX
-	ADDQ         $0x40, 232(SP)
+	ADDQ         $0x40, 240(SP)
 	ADDQ         $0x04, DX
-	DECQ         224(SP)
+	DECQ         232(SP)
 	JNZ          block
 	MOVQ         y+0(FP), CX
 	MOVQ         ldy+8(FP), DX

@@ -27,6 +27,8 @@ type tile struct {
 	x, x1, x3  Register // column 0's next activations, the stride of columns, thrice that
 	xd, d1, d3 Register // the same of activation scales
 	scratch    Register
+	next       Register     // what to fetch from a packed matrix
+	last       Mem          // its last block
 	y          []Op         // outputs: registers, or memory where isum needs them
 	acc        []VecVirtual // words by column
 	isum       []VecVirtual // integer sums by column
@@ -121,6 +123,13 @@ func (k *tile) emit() {
 	} else {
 		k.t.hold(ones...)
 		k.p = load(argPanels())
+		k.next, k.last = GP64(), AllocLocal(8)
+		MOVQ(argNPanels(), k.next)
+		IMULQ(argNB(), k.next)
+		DECQ(k.next)
+		IMUL3Q(U32(uint32(k.t.bytes*rows)), k.next, k.next)
+		ADDQ(k.p, k.next)
+		MOVQ(k.next, k.last)
 		Label("panel")
 		k.panel()
 		ADDQ(Imm(4*rows), argY())
@@ -234,10 +243,19 @@ func (k *tile) dot(load loader, q, high Register, sub int, scale func(j int) Op,
 	})
 }
 
-// fetch asks for what lies as far ahead of n bytes at p.
-func fetch(p Register, n int) {
+// ahead makes k.next the block that is to be fetched while the one at p is
+// worked on, at most the last one: fetching from pages that are not there costs
+// a hundred cycles each time.
+func (k *tile) ahead() {
+	LEAQ(at(k.p, prefetch), k.next)
+	CMPQ(k.next, k.last)
+	CMOVQHI(k.last, k.next)
+}
+
+// fetch fetches n bytes, a block or less, from disp bytes into the next block.
+func (k *tile) fetch(disp, n int) {
 	for i := 0; i < n; i += 64 {
-		PREFETCHT0(at(p, prefetch+i))
+		PREFETCHT0(at(k.next, disp+i))
 	}
 }
 
@@ -256,7 +274,8 @@ func (k *tile) panel32() {
 	load32 := unpacked(k.class)
 	var scale, minimum Op
 	if k.t != nil {
-		fetch(k.p, k.t.bytes*rows)
+		k.ahead()
+		k.fetch(0, k.t.bytes*rows)
 		load32 = k.t.load[0]
 	} else {
 		scale = at(d, 0)

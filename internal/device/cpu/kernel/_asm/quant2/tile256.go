@@ -51,7 +51,8 @@ func (k *tile) panel256() {
 	loaders, loops := []loader{unpacked(k.class)}, 8
 	if k.t != nil {
 		loaders, loops = k.t.load, k.t.loops
-		fetch(k.p, k.t.bytes*rows-loops*k.t.stride)
+		k.ahead()
+		k.fetch(0, k.t.bytes*rows-loops*k.t.stride)
 	}
 	count := GP64()
 	if loops > 1 {
@@ -59,7 +60,7 @@ func (k *tile) panel256() {
 		Label("step")
 	}
 	if k.t != nil {
-		fetch(q, k.t.stride)
+		k.fetch(k.t.bytes*rows-loops*k.t.stride, k.t.stride)
 	}
 	for e, step := range loaders {
 		scale := func(j int) Op { return at(s, 32*j) }
@@ -76,6 +77,7 @@ func (k *tile) panel256() {
 		ADDQ(imm(256/loops/k.sub*k.subBytes()), s)
 		if k.t != nil {
 			k.t.advance(q, high)
+			ADDQ(imm(k.t.stride), k.next)
 		}
 		DECQ(count)
 		JNZ(LabelRef("step"))

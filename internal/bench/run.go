@@ -247,7 +247,7 @@ func (r *Runner) decode(ctx context.Context, m *Machine) (Speed, error) {
 // It returns false where the run should be repeated.
 func judge(s *Speed, ratios []float64, bytesPerToken, llc int) (done bool) {
 	if bytesPerToken < cacheFactor*llc {
-		s.Reason = fmt.Sprintf("in cache: a token reads %d MB, less than %d times the last-level cache of %d MB", bytesPerToken/1e6, cacheFactor, llc/1e6)
+		s.Reason = fmt.Sprintf("in cache: a token reads %.1f MB, less than %d times the last-level cache of %.1f MB", float64(bytesPerToken)/1e6, cacheFactor, float64(llc)/1e6)
 		return true
 	}
 	q1, mid, q3 := quartiles(ratios)

@@ -77,6 +77,10 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"tokenize", "-m", tokenizerFile, "--decode", "x"}, exitUsage, `"x"`},
 		{[]string{"tokenize", "-m", tokenizerFile, "--decode", "99999"}, exitUsage, "99999"},
 		{[]string{"bench", "-m", missing, "--shape", "1m"}, exitUsage, "exclude"},
+		{[]string{"convert", missing, "b.gguf", "--threads", "-1"}, exitUsage, "--threads -1"},
+		{[]string{"bench", "--shape", "0.3m", "--threads", "-1"}, exitFailed, "-1 workers"},
+		{[]string{"bench", "--shape", "0.3m", "--ctx", "-1"}, exitUsage, "--ctx -1"},
+		{[]string{"bench", "--shape", "0.3m", "--ctx", "5000"}, exitUsage, "--extend-context"},
 	} {
 		code, _, stderr := call("", c.args...)
 		if code != c.code || !strings.Contains(stderr, c.says) {

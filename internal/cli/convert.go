@@ -9,6 +9,7 @@ import (
 
 	"github.com/cria-llm/cria/internal/modelfile"
 	"github.com/cria-llm/cria/internal/quant"
+	"github.com/cria-llm/cria/internal/sys/par"
 )
 
 // convertConfig is everything that `cria convert` and `cria quantize` can be told.
@@ -77,6 +78,12 @@ func convertFlags(cmd *cobra.Command, c *convertConfig) {
 }
 
 func (c *convertConfig) run(cmd *cobra.Command) (err error) {
+	switch w := &c.Options.Workers; {
+	case *w < 0:
+		return usagef("--threads %d; it must be 0 (all that this process may use) or more", *w)
+	case *w == 0:
+		*w = par.DefaultWorkers()
+	}
 	if c.Options.Type != "" {
 		if _, err := quant.ParseMix(c.Options.Type); err != nil {
 			return &UsageError{err}

@@ -51,6 +51,8 @@ func (c *modelConfig) path() (string, error) {
 	return c.Path, nil
 }
 
+const streamedNote = "cria: the model is larger than the memory that is free: its weights are read from the file for every token, which is slow"
+
 // load loads the model with a progress bar. The time it took is returned too.
 func (c *modelConfig) load(cmd *cobra.Command) (*cria.Model, time.Duration, error) {
 	path, err := c.path()
@@ -68,7 +70,7 @@ func (c *modelConfig) load(cmd *cobra.Command) (*cria.Model, time.Duration, erro
 	}
 	took := time.Since(start)
 	if err == nil && m.Info().Streamed {
-		note(cmd, "cria: the model is larger than the memory that is free: its weights are read from the file for every token, which is slow")
+		note(cmd, streamedNote)
 	}
 	return m, took, err
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cria-llm/cria"
 	"github.com/cria-llm/cria/internal/bench"
 	"github.com/cria-llm/cria/internal/device/cpu"
 	"github.com/cria-llm/cria/internal/llama"
@@ -108,27 +109,35 @@ func openLoaded(cmd *cobra.Command, c *modelConfig) (*loaded, error) {
 }
 
 // loadFile loads an open model, which it closes on an error.
-func loadFile(cmd *cobra.Command, c *modelConfig, file *modelfile.Model) (l *loaded, err error) {
-	l = &loaded{file: file}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, l.close())
-		}
-	}()
-	if l.cache, err = parseCacheType(c.Options.CacheType); err != nil {
-		return nil, err
+func loadFile(cmd *cobra.Command, c *modelConfig, file *modelfile.Model) (*loaded, error) {
+	l := &loaded{file: file}
+	if err := l.load(cmd, &c.Options); err != nil {
+		return nil, errors.Join(err, l.close())
 	}
-	o := &c.Options
-	if most := file.Config.MaxContext(); o.Context < 0 || o.Context > most && !o.ExtendContext {
-		return nil, usagef("a context of %d tokens, but the model was trained for %d; --extend-context allows more", o.Context, most)
+	return l, nil
+}
+
+func (l *loaded) load(cmd *cobra.Command, o *cria.Options) (err error) {
+	if l.cache, err = parseCacheType(o.CacheType); err != nil {
+		return err
 	}
-	if l.dev, err = cpu.New(cpu.Options{Workers: o.Threads, Stream: cpu.MustStream(file.QuantBytes())}); err != nil {
-		return nil, err
+	if o.Context < 0 {
+		return usagef("--ctx %d; it must be 0 (the model's own) or more", o.Context)
+	}
+	if most := l.file.Config.MaxContext(); o.Context > most && !o.ExtendContext {
+		return usagef("--ctx %d, but the model was trained for %d tokens; take at most that, or allow more with --extend-context", o.Context, most)
+	}
+	stream := cpu.MustStream(l.file.QuantBytes())
+	if l.dev, err = cpu.New(cpu.Options{Workers: o.Threads, Stream: stream}); err != nil {
+		return err
+	}
+	if stream {
+		note(cmd, streamedNote)
 	}
 	b := newBar(cmd, "loading", "tensors")
 	defer b.done()
-	l.net, err = llama.NewModel(l.dev, file.Config, file.Until(cmd.Context()), llama.Options{Context: o.Context}, b.set)
-	return l, err
+	l.net, err = llama.NewModel(l.dev, l.file.Config, l.file.Until(cmd.Context()), llama.Options{Context: o.Context}, b.set)
+	return err
 }
 
 func (l *loaded) close() error {

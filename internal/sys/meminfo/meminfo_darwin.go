@@ -7,11 +7,18 @@ func read() Memory {
 	if n, err := unix.SysctlUint64("hw.memsize"); err == nil {
 		m.Total = n
 	}
-	for _, name := range []string{"vm.page_free_count", "vm.page_speculative_count", "vm.page_purgeable_count"} {
-		if n, err := unix.SysctlUint32(name); err == nil {
-			m.Available += uint64(n) * uint64(unix.Getpagesize())
+	// Darwin keeps few pages free and gives up those that hold files, which are
+	// "external" to it, when somebody needs memory. Without their number the sum
+	// would be far too small: unknown is better.
+	var pages uint64
+	for _, name := range []string{"vm.page_free_count", "vm.page_purgeable_count", "vm.page_pageable_external_count"} {
+		n, err := unix.SysctlUint32(name)
+		if err != nil {
+			return m
 		}
+		pages += uint64(n)
 	}
+	m.Available = min(pages*uint64(unix.Getpagesize()), m.Total)
 	return m
 }
 

@@ -71,9 +71,13 @@ func (r *Runner) Run(ctx context.Context) (res Result, err error) {
 
 func (r *Runner) prepare() error {
 	m := r.Model
-	r.cost = CostOf(&m.Config, m.WeightBytes(), r.Cache)
 	longest := max(r.Config.Prompt, r.Config.Tokens)
 	pages := (longest + device.PageTokens - 1) / device.PageTokens
+	var err error
+	if r.kv, err = m.NewKV(pages, r.Cache); err != nil {
+		return err
+	}
+	r.cost = CostOf(&m.Config, m.WeightBytes(), r.Cache)
 	r.pages = make([]int32, pages)
 	for i := range r.pages {
 		r.pages[i] = int32(i)
@@ -84,9 +88,7 @@ func (r *Runner) prepare() error {
 	for i := range r.ids {
 		r.ids[i] = int32(rng.IntN(m.Config.VocabSize))
 	}
-	var err error
-	r.kv, err = m.NewKV(pages, r.Cache)
-	return err
+	return nil
 }
 
 // newReadBuffer maps the memory of the read limit and touches every page: pages

@@ -97,6 +97,9 @@ func (c *benchConfig) open() (*modelfile.Model, error) {
 	if c.Model.Path != "" {
 		return nil, usagef("--model and --shape exclude each other")
 	}
+	if err := checkType(c.Type); err != nil {
+		return nil, err
+	}
 	cfg, err := llama.Shape(c.Shape)
 	if err != nil {
 		return nil, &UsageError{err}

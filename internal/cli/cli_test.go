@@ -78,7 +78,10 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"tokenize", "-m", tokenizerFile, "--decode", "99999"}, exitUsage, "99999"},
 		{[]string{"bench", "-m", missing, "--shape", "1m"}, exitUsage, "exclude"},
 		{[]string{"convert", missing, "b.gguf", "--threads", "-1"}, exitUsage, "--threads -1"},
-		{[]string{"bench", "--shape", "0.3m", "--threads", "-1"}, exitFailed, "-1 workers"},
+		{[]string{"bench", "--shape", "0.3m", "--threads", "-1"}, exitFailed, "-1 threads"},
+		{[]string{"bench", "--shape", "0.3m", "--type", "q9"}, exitUsage, "q9"},
+		{[]string{"bench", "--shape", "0.3m", "--type", "f32", "--cache-type", "q8_0"}, exitFailed, "multiple of 32"},
+		{[]string{"init", "--shape", "1m", "--type", "q9", "-o", "x.gguf"}, exitUsage, "q9"},
 		{[]string{"bench", "--shape", "0.3m", "--ctx", "-1"}, exitUsage, "--ctx -1"},
 		{[]string{"bench", "--shape", "0.3m", "--ctx", "5000"}, exitUsage, "--extend-context"},
 	} {

@@ -85,8 +85,8 @@ func (c *convertConfig) run(cmd *cobra.Command) (err error) {
 		*w = par.DefaultWorkers()
 	}
 	if c.Options.Type != "" {
-		if _, err := quant.ParseMix(c.Options.Type); err != nil {
-			return &UsageError{err}
+		if err := checkType(c.Options.Type); err != nil {
+			return err
 		}
 	}
 	m, err := modelfile.Open(c.In, modelfile.OpenOptions{Tokenizer: c.Tokenizer})
@@ -102,6 +102,14 @@ func (c *convertConfig) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	return printReport(cmd, rep, c.JSON)
+}
+
+// checkType refuses what is the name of no type and no mix.
+func checkType(name string) error {
+	if _, err := quant.ParseMix(name); err != nil {
+		return &UsageError{err}
+	}
+	return nil
 }
 
 // printReport says what was written.

@@ -72,6 +72,9 @@ func (c *initConfig) run(cmd *cobra.Command) error {
 	if c.Out == "" {
 		return usagef("no -o OUT")
 	}
+	if err := checkType(c.Options.Type); err != nil {
+		return err
+	}
 	cfg, err := c.shape()
 	if err != nil {
 		return err

@@ -65,7 +65,7 @@ terminal. The text goes to stdout and everything else to stderr.`,
 	}
 	fs := cmd.Flags()
 	modelFlags(fs, &c.Model)
-	fs.StringVar(&c.Chat, "chat", "", "answer by the chat template of the file, or with =NAME by one of "+strings.Join(chat.Names(), ", "))
+	fs.StringVar(&c.Chat, "chat", "", "answer by the chat template of the file, or with =`NAME` by one of "+strings.Join(chat.Names(), ", "))
 	fs.Lookup("chat").NoOptDefVal = templateOfFile
 	fs.BoolVar(&c.Raw, "raw", false, "continue the prompt, whatever template the file carries")
 	fs.StringVar(&c.System, "system", "", "system message of the chat")

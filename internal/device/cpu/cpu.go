@@ -85,7 +85,7 @@ func New(opt Options) (*Device, error) {
 		n = par.DefaultWorkers()
 	}
 	if n < 1 || n > par.MaxWorkers {
-		return nil, fmt.Errorf("cpu: %d workers asked for; 1 to %d are possible", n, par.MaxWorkers)
+		return nil, fmt.Errorf("cpu: %d threads asked for; 1 to %d are possible", n, par.MaxWorkers)
 	}
 	// One more than the workers, so that the collector and whoever else has work
 	// find a place while they compute (DESIGN, Memory and threads).

@@ -268,3 +268,26 @@ func TestLoadIsCancelled(t *testing.T) {
 		t.Errorf("cancelled at tensor 5: loaded %d, error %v", last, err)
 	}
 }
+
+func TestGenerationAllocatesNothingPerToken(t *testing.T) {
+	m := load(t, nil)
+	s, err := m.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	run := func(tokens int) func() {
+		return func() {
+			for _, err := range s.Generate(context.Background(), "Once upon a time", greedy(tokens)).Tokens() {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	run(200)()
+	few, many := testing.AllocsPerRun(3, run(20)), testing.AllocsPerRun(3, run(200))
+	if many > few+5 { // the runtime itself may allocate now and then
+		t.Errorf("%v allocations for 200 tokens, %v for 20", many, few)
+	}
+}

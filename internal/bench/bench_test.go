@@ -7,6 +7,7 @@ import (
 
 	"github.com/cria-llm/cria/internal/device"
 	"github.com/cria-llm/cria/internal/llama"
+	"github.com/cria-llm/cria/internal/sys/meminfo"
 	"github.com/cria-llm/cria/internal/tensor"
 )
 
@@ -106,6 +107,15 @@ func TestCostByHand(t *testing.T) {
 	}
 	if q8 := CostOf(&c, 0, tensor.Q8_0).KVBytes; q8 != 22*2*4*2*34 {
 		t.Errorf("a q8_0 cache reads %d bytes per position, want %d", q8, 22*2*4*2*34)
+	}
+}
+
+// The read limit's 1 GiB is taken only where it is there or nobody knows.
+func TestRoomToRead(t *testing.T) {
+	for available, ok := range map[uint64]bool{0: true, 1 << 30: false, 1<<30 - 1: false, 2 << 30: true} {
+		if err := roomToRead(meminfo.Memory{Total: 8 << 30, Available: available}); (err == nil) != ok {
+			t.Errorf("%d bytes available: %v", available, err)
+		}
 	}
 }
 

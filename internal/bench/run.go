@@ -91,9 +91,22 @@ func (r *Runner) prepare() error {
 	return nil
 }
 
+// roomToRead refuses to take the read limit's memory from a machine that has
+// not got it: it would swap, or end the process.
+func roomToRead(m meminfo.Memory) error {
+	if m.Available != 0 && m.Available < readBuffer+readBuffer/8 {
+		return fmt.Errorf("bench: the read limit is measured on %d MiB of memory, and %d MiB are available; close other programs (`cria doctor --quick` measures nothing)",
+			readBuffer>>20, m.Available>>20)
+	}
+	return nil
+}
+
 // newReadBuffer maps the memory of the read limit and touches every page: pages
 // never written to would all be one page of zeros.
 func newReadBuffer() (*arena.Arena, error) {
+	if err := roomToRead(meminfo.Read()); err != nil {
+		return nil, err
+	}
 	buf, err := arena.New(readBuffer)
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/cria-llm/cria"
 	"github.com/cria-llm/cria/internal/generate"
 )
 
@@ -167,5 +168,41 @@ func TestPerplexityOfDamagedModel(t *testing.T) {
 	code, _, stderr := call(strings.Repeat("Once upon a time. ", 40), "perplexity", "-m", path, "--ctx", "16", "-")
 	if code != exitFailed || !strings.Contains(stderr, "show --verify") {
 		t.Errorf("exit code %d, stderr %q", code, stderr)
+	}
+}
+
+// A system message that is refused leaves the dialog as it was.
+func TestSystemMessageIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "m.gguf")
+	if code, _, stderr := call("", "init", "--shape", "0.3m", "--vocab", tokenizerFile, "-o", path); code != exitOK {
+		t.Fatal(stderr)
+	}
+	m, err := cria.Load(path, &cria.Options{ChatTemplate: "llama2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	s, err := m.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var said bytes.Buffer
+	d := &dialog{c: &runConfig{Sampling: generate.DefaultParams()}, cmd: newRoot(Streams{Err: &said}), m: m, s: s, out: io.Discard}
+	d.c.Sampling.MaxTokens = 2
+	if err := d.restart("Be brief."); err != nil {
+		t.Fatal(err)
+	}
+	d.cmd.SetContext(context.Background())
+	if err := d.answer("Hi"); err != nil {
+		t.Fatal(err)
+	}
+	d.command("/system Be [INST] brief.")
+	if !strings.Contains(said.String(), "[INST]") || d.c.System != "Be brief." || len(d.conv.Messages()) != 3 {
+		t.Errorf("said %q; system %q, %d messages", said.String(), d.c.System, len(d.conv.Messages()))
+	}
+	d.command("/system")
+	if d.c.System != "" || len(d.conv.Messages()) != 0 {
+		t.Errorf("without a text: system %q, %d messages", d.c.System, len(d.conv.Messages()))
 	}
 }

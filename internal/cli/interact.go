@@ -44,7 +44,7 @@ func (c *runConfig) interact(cmd *cobra.Command, m *cria.Model, s *cria.Session,
 	}
 	d := &dialog{c: c, cmd: cmd, m: m, s: s, out: cmd.OutOrStdout()}
 	if asChat {
-		if err := d.restart(); err != nil {
+		if err := d.restart(c.System); err != nil {
 			return chatUsage(err)
 		}
 	} else {
@@ -88,12 +88,13 @@ func modelTitle(m *cria.Model, path string) string {
 	return path
 }
 
-func (d *dialog) restart() error {
-	conv, err := d.s.NewConversation(d.c.System)
+// restart begins a dialog anew; where it cannot, the old one goes on.
+func (d *dialog) restart(system string) error {
+	conv, err := d.s.NewConversation(system)
 	if err != nil {
 		return err
 	}
-	d.conv, d.used = conv, 0
+	d.conv, d.used, d.c.System = conv, 0, system
 	return nil
 }
 
@@ -161,14 +162,13 @@ func (d *dialog) command(line string) (leave bool) {
 	case "/exit", "/quit", "/bye":
 		return true
 	case "/clear":
-		d.tryRestart()
+		d.tryRestart(d.c.System)
 	case "/system":
 		if d.conv == nil {
 			note(d.cmd, "there is no chat: the model continues what you write")
 			break
 		}
-		d.c.System = rest
-		d.tryRestart()
+		d.tryRestart(rest)
 	case "/set":
 		if err := d.change(rest); err != nil {
 			note(d.cmd, "%v", err)
@@ -181,11 +181,11 @@ func (d *dialog) command(line string) (leave bool) {
 	return false
 }
 
-func (d *dialog) tryRestart() {
+func (d *dialog) tryRestart(system string) {
 	if d.conv == nil {
 		return
 	}
-	if err := d.restart(); err != nil {
+	if err := d.restart(system); err != nil {
 		note(d.cmd, "%v", err)
 		return
 	}

@@ -47,7 +47,7 @@ const maxTemplate = 1 << 20
 type UnknownTemplateError struct{}
 
 func (*UnknownTemplateError) Error() string {
-	return fmt.Sprintf("chat: the model's chat template is not a known one (known: %s); name the one to use with --chat NAME, or --raw for none", strings.Join(Names(), ", "))
+	return fmt.Sprintf("chat: the model's chat template is not a known one (known: %s); name the one to use with --chat=NAME, or --raw for none", strings.Join(Names(), ", "))
 }
 
 // Check refuses a text that no template file should hold.

@@ -183,7 +183,7 @@ func TestMatchSeesChanges(t *testing.T) {
 func TestMatchRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"unknown":       {"{{ messages }}", "llama2, llama2-july2023, zephyr, chatml"},
-		"unknown, flag": {"{{ messages }}", "--chat NAME"},
+		"unknown, flag": {"{{ messages }}", "--chat=NAME"},
 		"empty":         {"", "not a known one"},
 		"NUL":           {zephyrText + "\x00", "NUL"},
 		"10 MB":         {strings.Repeat("{% if x %}", 1<<20), "10485760 bytes"},

@@ -40,5 +40,13 @@ func openLlama2C(m *Model, opt OpenOptions) error {
 		return err
 	}
 	m.Name = baseName(m.Path)
-	return m.setTokenizer(opt, filepath.Dir(m.Path), m.Path, "vocab_size")
+	if err := m.setTokenizer(opt, filepath.Dir(m.Path), m.Path, "vocab_size"); err != nil || m.Tokenizer == nil {
+		return err
+	}
+	// These models are trained on texts that only BOS divides, so a text ends where
+	// the next one begins; run.c stops there too.
+	if bos, ok := m.Tokenizer.BOS(); ok {
+		m.addStop(bos)
+	}
+	return nil
 }

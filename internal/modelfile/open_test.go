@@ -325,7 +325,7 @@ func TestTokenizerBesideCheckpoint(t *testing.T) {
 	}
 	path := filepath.Join(writeAll(t, files), "model.bin")
 	m := openModel(t, path, modelfile.OpenOptions{})
-	if m.Tokenizer == nil || m.TokenizerFrom != filepath.Join(filepath.Dir(path), "tokenizer.bin") || !slices.Equal(m.StopIDs, []int32{2}) {
+	if m.Tokenizer == nil || m.TokenizerFrom != filepath.Join(filepath.Dir(path), "tokenizer.bin") || !slices.Equal(m.StopIDs, []int32{2, 1}) {
 		t.Errorf("tokenizer from %q, end ids %v", m.TokenizerFrom, m.StopIDs)
 	}
 	if tok, _, err := modelfile.OpenTokenizer(path); err != nil || !tok.Equal(m.Tokenizer) {

@@ -16,6 +16,7 @@ import (
 type convertConfig struct {
 	In, Out   string
 	Tokenizer string
+	Context   int
 	Options   modelfile.ConvertOptions
 	JSON      bool
 }
@@ -72,6 +73,7 @@ next type that fits, which is listed.`,
 func convertFlags(cmd *cobra.Command, c *convertConfig) {
 	fs := cmd.Flags()
 	fs.StringVar(&c.Tokenizer, "tokenizer", "", "tokenizer file, or a model that has one, where IN has none beside it")
+	fs.IntVarP(&c.Context, "ctx", "c", 0, "context that fixes the base of dynamic RoPE scaling in a GGUF file (default: what the model was trained for)")
 	fs.BoolVar(&c.Options.Overwrite, "overwrite", false, "replace OUT if it is there")
 	fs.IntVar(&c.Options.Workers, "threads", 0, "cores to use (default: all that this process may)")
 	fs.BoolVar(&c.JSON, "json", false, "print one JSON object")
@@ -89,7 +91,7 @@ func (c *convertConfig) run(cmd *cobra.Command) (err error) {
 			return err
 		}
 	}
-	m, err := modelfile.Open(c.In, modelfile.OpenOptions{Tokenizer: c.Tokenizer})
+	m, err := modelfile.Open(c.In, modelfile.OpenOptions{Tokenizer: c.Tokenizer, Context: c.Context})
 	if err != nil {
 		return err
 	}

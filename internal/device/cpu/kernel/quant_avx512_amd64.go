@@ -14,6 +14,7 @@ import "github.com/cria-llm/cria/internal/tensor"
 func avx512Quant() map[tensor.DType]*QuantFormat {
 	formats := genericQuant(16)
 	for dt, f := range formats {
+		f.Pack = avx2Packer(dt, 16)
 		f.Unpack = avx512Unpack(dt)
 		f.Mat = avx512Mat(dt)
 		f.Vec, f.Small = nil, nil

@@ -47,6 +47,11 @@ e2e:
 	.ci/run smoke
 	go test -count=1 ./internal/cli ./internal/modelfile .
 
+# Greedy texts, likelihoods and quantised bytes against llama.cpp: CRIA_LLAMA_CPP
+# is the directory of its programs, CRIA_LLAMA_CPP_CONVERT runs its converter.
+peer:
+	go test -count=1 -v -timeout 60m -run TestLlamaCPP ./internal/cli
+
 # Benchmarks of the working tree against REF, compared by benchstat.
 bench:
 	@set -e; tmp=$$(mktemp -d); trap 'git worktree remove --force '$$tmp/ref EXIT; \

@@ -25,6 +25,9 @@ func (m *Model) Forward(b *Batch, kv device.KV, logits []float32) error {
 		return err
 	}
 	m.dev.Begin()
+	for i := range b.Spans {
+		m.rope.grow(m.dev, b.Spans[i].Pos+b.Spans[i].N)
+	}
 	out := 0
 	for lo := 0; lo < len(b.Tokens); lo += m.maxRows {
 		hi := min(lo+m.maxRows, len(b.Tokens))
@@ -113,8 +116,8 @@ func (m *Model) transform(tokens []int32, kv device.KV) {
 		m.three = [3]device.Tensor{q, k, v}
 		l.qkv.Forward(d, m.three[:], xn)
 		// The queries carry the softmax's 1/sqrt(HeadDim).
-		d.RoPE(q, c.HeadDim, m.spans, m.cos, m.sin, scale)
-		d.RoPE(k, c.HeadDim, m.spans, m.cos, m.sin, 1)
+		d.RoPE(q, c.HeadDim, m.spans, m.rope.cos, m.rope.sin, scale)
+		d.RoPE(k, c.HeadDim, m.spans, m.rope.cos, m.rope.sin, 1)
 		d.StoreKV(kv, i, k, v, m.spans)
 		d.Attention(att, q, kv, i, m.spans)
 		m.one[0] = proj

@@ -48,7 +48,7 @@ type Model struct {
 	outNorm device.Weight
 	head    Linear
 
-	cos, sin device.Tensor
+	rope ropeTables
 
 	// Activations of one micro-batch, (MaxRows, …).
 	x, xn, q, k, v, att, proj, gate, up device.Tensor
@@ -159,7 +159,6 @@ func (m *Model) allocate() error {
 		t          *device.Tensor
 		rows, cols int
 	}{
-		{&m.cos, m.Context, c.HeadDim / 2}, {&m.sin, m.Context, c.HeadDim / 2},
 		{&m.x, m.maxRows, c.Dim}, {&m.xn, m.maxRows, c.Dim},
 		{&m.q, m.maxRows, c.NHeads * c.HeadDim}, {&m.k, m.maxRows, kv}, {&m.v, m.maxRows, kv},
 		{&m.att, m.maxRows, c.NHeads * c.HeadDim}, {&m.proj, m.maxRows, c.Dim},
@@ -171,10 +170,7 @@ func (m *Model) allocate() error {
 			return err
 		}
 	}
-	cos, sin := c.RopeTables(m.Context)
-	m.dev.Upload(m.cos, cos)
-	m.dev.Upload(m.sin, sin)
-	return nil
+	return m.rope.allocate(m.dev, c, m.Context)
 }
 
 // Close frees the model's memory on the device.
@@ -185,7 +181,7 @@ func (m *Model) Close() error {
 		}
 	}
 	m.loaded = nil
-	for _, t := range []*device.Tensor{&m.cos, &m.sin, &m.x, &m.xn, &m.q, &m.k, &m.v, &m.att, &m.proj, &m.gate, &m.up, &m.hidden, &m.hiddenNorm, &m.logits} {
+	for _, t := range []*device.Tensor{&m.rope.cos, &m.rope.sin, &m.x, &m.xn, &m.q, &m.k, &m.v, &m.att, &m.proj, &m.gate, &m.up, &m.hidden, &m.hiddenNorm, &m.logits} {
 		if t.Mem != nil {
 			m.dev.Free(*t)
 			*t = device.Tensor{}

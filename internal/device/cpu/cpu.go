@@ -103,15 +103,20 @@ func New(opt Options) (*Device, error) {
 	return d, nil
 }
 
-// memoryReserve is what a model must leave of the machine's memory: activations,
-// the beginning of a cache, and the rest of the system.
+// memoryReserve is what a model must leave of the memory that is free, where half
+// of that is not less: for activations, the beginning of a cache, and the rest of
+// the system.
 const memoryReserve = 512 << 20
 
 // MustStream says whether block-quantised weights of so many bytes find no place
 // in memory now, so that Options.Stream is needed.
 func MustStream(bytes int64) bool {
-	m := meminfo.Read()
-	return m.Available != 0 && bytes > int64(m.Available)-memoryReserve
+	return mustStream(bytes, int64(meminfo.Read().Available))
+}
+
+// mustStream is MustStream with so much memory available, 0 being unknown.
+func mustStream(bytes, available int64) bool {
+	return available != 0 && bytes > available-min(memoryReserve, available/2)
 }
 
 // Name returns the kernel set's name and the number of workers.

@@ -1,8 +1,10 @@
 package bench
 
 import (
+	"encoding/json"
 	"errors"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/cria-llm/cria/internal/device"
@@ -115,6 +117,33 @@ func TestRoomToRead(t *testing.T) {
 	for available, ok := range map[uint64]bool{0: true, 1 << 30: false, 1<<30 - 1: false, 2 << 30: true} {
 		if err := roomToRead(meminfo.Memory{Total: 8 << 30, Available: available}); (err == nil) != ok {
 			t.Errorf("%d bytes available: %v", available, err)
+		}
+	}
+}
+
+// Scripts read these fields; what is not known is null, not missing.
+func TestFields(t *testing.T) {
+	b, err := json.Marshal(Result{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]any
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{
+		"machine.read_gbps", "machine.f32_gflops", "machine.bf16_gflops", "machine.int8_gops", "prefill.tokens_per_s", "prefill.fraction",
+		"decode.tokens_per_s", "decode.fraction", "load_s", "peak_rss_bytes",
+	} {
+		group, field, ok := strings.Cut(path, ".")
+		in := got
+		if ok {
+			in, _ = got[group].(map[string]any)
+		} else {
+			field = group
+		}
+		if _, ok := in[field]; !ok {
+			t.Errorf("%s is not in %s", path, b)
 		}
 	}
 }

@@ -260,16 +260,23 @@ func ggufScaling(f *gguf.File, r *ggufReader, c *llama.Config) error {
 	return nil
 }
 
+// noToken is llama.cpp's way to say that there is no such token.
+const noToken = 1<<32 - 1
+
 // ggufVocab reads the tokenizer and the ids that end a text.
 func (m *Model) ggufVocab(f *gguf.File, opt OpenOptions) error {
+	// The file's own end ids hold with any tokenizer: the model was trained on them.
+	ends := []string{keyEOS, keyEOT, keyEOM}
+	var tok *tokenizer.Tokenizer
+	var err error
 	if opt.Tokenizer != "" {
-		return m.setTokenizer(opt, "", m.Path, keyVocab)
+		err = m.setTokenizer(opt, "", m.Path, keyVocab)
+	} else {
+		tok, err = ggufTokenizer(f)
 	}
-	tok, err := ggufTokenizer(f)
 	if err != nil {
 		return err
 	}
-	ends := []string{keyEOS, keyEOT, keyEOM}
 	if tok != nil {
 		m.Tokenizer, m.TokenizerFrom = tok, m.Path
 		if n := tok.VocabSize(); n != m.Config.VocabSize {
@@ -282,13 +289,13 @@ func (m *Model) ggufVocab(f *gguf.File, opt OpenOptions) error {
 	}
 	for _, key := range ends {
 		id, ok, err := f.GetUint(key)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if ok && id >= uint64(m.Config.VocabSize) {
+		case !ok || id == noToken:
+		case id >= uint64(m.Config.VocabSize):
 			return ferr.New(ferr.Malformed, m.Path, key, id, "ids are 0 to %d", m.Config.VocabSize-1)
-		}
-		if ok {
+		default:
 			m.addStop(int32(id))
 		}
 	}
@@ -319,8 +326,7 @@ func ggufTokenizer(f *gguf.File) (*tokenizer.Tokenizer, error) {
 		if err != nil {
 			return nil, err
 		}
-		// llama.cpp's way to say that there is none.
-		if !ok || v == 1<<32-1 {
+		if !ok || v == noToken {
 			continue
 		}
 		if v > 1<<31 {

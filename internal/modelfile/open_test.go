@@ -188,7 +188,8 @@ func TestEndIDs(t *testing.T) {
 	g := openModel(t, out, modelfile.OpenOptions{})
 	hf := filepath.Join(t.TempDir(), "hf")
 	convert(t, g, hf, modelfile.ConvertOptions{})
-	for _, m := range []*modelfile.Model{m, g, openModel(t, hf, modelfile.OpenOptions{})} {
+	other := openModel(t, out, modelfile.OpenOptions{Tokenizer: hf})
+	for _, m := range []*modelfile.Model{m, g, openModel(t, hf, modelfile.OpenOptions{}), other} {
 		if !slices.Equal(m.StopIDs, []int32{2, 270, 271}) {
 			t.Errorf("%s: end ids %v", m.Path, m.StopIDs)
 		}

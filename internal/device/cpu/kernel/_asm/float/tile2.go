@@ -54,8 +54,23 @@ func tileKernel2(kind weightKind, s shape) {
 		}
 	}
 
+	// One column waits for memory. Its tile brings the next tile's rows to L2,
+	// not what lies ahead in its own: rows may be as short as what would have to be
+	// brought ahead. The last tile fetches nothing new, since a fetch from a page
+	// that nobody has touched takes long.
+	stream := cols == 1 && rows > 1
+	var next Register
+	if stream {
+		next = GP64()
+	}
+
 	Label("tile")
 	MOVQ(w0, w)
+	if stream {
+		LEAQ(Mem{Base: w0, Index: ldw, Scale: uint8(rows)}, next)
+		CMPQ(n, Imm(1))
+		CMOVQEQ(w0, next)
+	}
 	MOVQ(Mem{Base: a, Disp: argX}, x)
 	MOVQ(Mem{Base: a, Disp: argK}, k)
 	MOVQ(Mem{Base: a, Disp: argFlags}, t)
@@ -81,10 +96,8 @@ func tileKernel2(kind weightKind, s shape) {
 			}
 			for r := range wv {
 				m := rowMem(w, ldw, ldw3, r, at*kind.size)
-				if cols == 1 && at*kind.size%64 == 0 {
-					p := m
-					p.Disp += prefetch
-					PREFETCHT0(p)
+				if stream && at*kind.size%64 == 0 {
+					PREFETCHT1(rowMem(next, ldw, ldw3, r, at*kind.size))
 				}
 				if cols == 1 && kind.name == "F32" {
 					VFMADD231PS(m, xv, lanes[0][r][half])
@@ -109,6 +122,9 @@ func tileKernel2(kind weightKind, s shape) {
 	const unroll = 2
 	advance := func(steps int) {
 		ADDQ(U32(steps*16*kind.size), w)
+		if stream {
+			ADDQ(U32(steps*16*kind.size), next)
+		}
 		ADDQ(U32(steps*64), x)
 	}
 	SUBQ(Imm(unroll), k)

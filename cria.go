@@ -23,6 +23,7 @@ import (
 
 	"github.com/cria-llm/cria/internal/chat"
 	"github.com/cria-llm/cria/internal/device/cpu"
+	"github.com/cria-llm/cria/internal/generate"
 	"github.com/cria-llm/cria/internal/llama"
 	"github.com/cria-llm/cria/internal/modelfile"
 	"github.com/cria-llm/cria/internal/tensor"
@@ -84,7 +85,7 @@ func LoadContext(ctx context.Context, path string, opt *Options) (*Model, error)
 	if opt != nil {
 		o = *opt
 	}
-	cache, err := cacheType(o.CacheType)
+	cache, err := generate.ParseCacheType(o.CacheType)
 	if err != nil {
 		return nil, err
 	}
@@ -174,18 +175,6 @@ type ContextTooLongError struct{ Asked, Trained int }
 
 func (e *ContextTooLongError) Error() string {
 	return fmt.Sprintf("cria: a context of %d tokens, but the model was trained for %d; beyond that its answers get worse (Options.ExtendContext or --extend-context allow it)", e.Asked, e.Trained)
-}
-
-func cacheType(name string) (tensor.DType, error) {
-	switch name {
-	case "", "f16":
-		return tensor.F16, nil
-	case "f32":
-		return tensor.F32, nil
-	case "q8_0":
-		return tensor.Q8_0, nil
-	}
-	return tensor.Invalid, fmt.Errorf("cria: cache type %q; f16, f32 and q8_0 are possible", name)
 }
 
 // Close frees the model's memory. Sessions must be closed before.

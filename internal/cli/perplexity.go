@@ -10,6 +10,7 @@ import (
 	"github.com/cria-llm/cria"
 	"github.com/cria-llm/cria/internal/bench"
 	"github.com/cria-llm/cria/internal/device/cpu"
+	"github.com/cria-llm/cria/internal/generate"
 	"github.com/cria-llm/cria/internal/llama"
 	"github.com/cria-llm/cria/internal/modelfile"
 	"github.com/cria-llm/cria/internal/tensor"
@@ -118,8 +119,8 @@ func loadFile(cmd *cobra.Command, c *modelConfig, file *modelfile.Model) (*loade
 }
 
 func (l *loaded) load(cmd *cobra.Command, o *cria.Options) (err error) {
-	if l.cache, err = parseCacheType(o.CacheType); err != nil {
-		return err
+	if l.cache, err = generate.ParseCacheType(o.CacheType); err != nil {
+		return &UsageError{err}
 	}
 	if o.Context < 0 {
 		return usagef("--ctx %d; it must be 0 (the model's own) or more", o.Context)
@@ -149,16 +150,4 @@ func (l *loaded) close() error {
 		errs = append(errs, l.dev.Close())
 	}
 	return errors.Join(append(errs, l.file.Close())...)
-}
-
-func parseCacheType(name string) (tensor.DType, error) {
-	switch name {
-	case "", "f16":
-		return tensor.F16, nil
-	case "f32":
-		return tensor.F32, nil
-	case "q8_0":
-		return tensor.Q8_0, nil
-	}
-	return tensor.Invalid, usagef("--cache-type %q; f16, f32 and q8_0 are possible", name)
 }

@@ -51,6 +51,19 @@ type Result struct {
 	DecodeTime       time.Duration
 }
 
+// ParseCacheType returns the element type of a KV cache by its name; "" is f16.
+func ParseCacheType(name string) (tensor.DType, error) {
+	switch name {
+	case "", "f16":
+		return tensor.F16, nil
+	case "f32":
+		return tensor.F32, nil
+	case "q8_0":
+		return tensor.Q8_0, nil
+	}
+	return tensor.Invalid, fmt.Errorf("generate: cache type %q; f16, f32 and q8_0 are possible", name)
+}
+
 // Session is one sequence with its cache. A prompt that begins as the last
 // sequence did costs only its new tokens; equal bits make that exact.
 type Session struct {

@@ -39,6 +39,10 @@ func (w *weight) Bytes() int          { return w.rows * w.dt.RowBytes(w.cols) }
 // matrix of a few megabytes.
 const packPiece = 1 << 20
 
+// fetchAhead is how far behind its last panel a matrix's memory goes on: kernels
+// fetch ahead, and a fetch from a page that nobody has touched takes long.
+const fetchAhead = 4 << 10
+
 // Load brings a matrix to the device.
 func (d *Device) Load(src device.RowSource) (device.Weight, error) {
 	rows, cols := src.Shape()
@@ -176,11 +180,12 @@ func (d *Device) pack(w *weight) (device.Weight, error) {
 		w.rowsIn = mapped
 		return w, nil
 	}
-	mem, err := d.newArena(padded * rb)
+	mem, err := d.newArena(padded*rb + fetchAhead)
 	if err != nil {
 		return nil, err
 	}
-	w.mem, w.panels = mem, mem.Bytes()
+	w.mem, w.panels = mem, mem.Bytes()[:padded*rb]
+	mem.Bytes()[padded*rb+fetchAhead-1] = 0 // touched
 	t := &loadTask{w: w, step: max(pr, packPiece/rb/pr*pr), do: func(row, n int) error {
 		var from []byte
 		if mapped != nil {

@@ -22,11 +22,9 @@ import (
 	"fmt"
 
 	"github.com/cria-llm/cria/internal/chat"
-	"github.com/cria-llm/cria/internal/device/cpu"
+	"github.com/cria-llm/cria/internal/engine"
 	"github.com/cria-llm/cria/internal/generate"
-	"github.com/cria-llm/cria/internal/llama"
 	"github.com/cria-llm/cria/internal/modelfile"
-	"github.com/cria-llm/cria/internal/tensor"
 	"github.com/cria-llm/cria/internal/tokenizer"
 )
 
@@ -60,11 +58,7 @@ type Options struct {
 
 // Model is a loaded model.
 type Model struct {
-	file     *modelfile.Model
-	dev      *cpu.Device
-	net      *llama.Model
-	cache    tensor.DType
-	streamed bool
+	on       *engine.Model // file, device, network; nil after Close
 	tok      *tokenizer.Tokenizer
 	enc      *chat.Encoder // nil where there is no template
 	encErr   error         // why not
@@ -89,43 +83,25 @@ func LoadContext(ctx context.Context, path string, opt *Options) (*Model, error)
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{cache: cache}
-	if err := m.load(ctx, path, &o); err != nil {
-		return nil, errors.Join(err, m.Close())
+	file, err := modelfile.Open(path, modelfile.OpenOptions{Tokenizer: o.Tokenizer, Context: o.Context})
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{tok: file.Tokenizer}
+	if err := m.chooseTemplate(file, &o); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	m.on, err = engine.Load(ctx, file, engine.Options{Context: o.Context, ExtendContext: o.ExtendContext, Cache: cache, Threads: o.Threads, Progress: o.Progress})
+	if err != nil {
+		return nil, err
 	}
 	return m, nil
-}
-
-func (m *Model) load(ctx context.Context, path string, o *Options) (err error) {
-	if m.file, err = modelfile.Open(path, modelfile.OpenOptions{Tokenizer: o.Tokenizer, Context: o.Context}); err != nil {
-		return err
-	}
-	m.tok = m.file.Tokenizer
-	if err := m.chooseTemplate(o); err != nil {
-		return err
-	}
-	cfg := &m.file.Config
-	if o.Context < 0 {
-		return fmt.Errorf("cria: a context of %d tokens; it must be 0 (the model's own) or more", o.Context)
-	}
-	if most := cfg.MaxContext(); o.Context > most && !o.ExtendContext {
-		return &ContextTooLongError{Asked: o.Context, Trained: most}
-	}
-	if m.cache == tensor.Q8_0 && cfg.HeadDim%32 != 0 {
-		return fmt.Errorf("cria: %s: cache type q8_0 needs a head dimension that is a multiple of 32, this model's is %d; use f16 or f32", path, cfg.HeadDim)
-	}
-	m.streamed = cpu.MustStream(m.file.QuantBytes())
-	if m.dev, err = cpu.New(cpu.Options{Workers: o.Threads, Stream: m.streamed}); err != nil {
-		return err
-	}
-	m.net, err = llama.NewModel(m.dev, *cfg, m.file.Until(ctx), llama.Options{Context: o.Context}, o.Progress)
-	return err
 }
 
 // chooseTemplate finds the chat template. One of the model's files that is not
 // known, or needs tokens that the vocabulary lacks, is no error until somebody
 // chats.
-func (m *Model) chooseTemplate(o *Options) error {
+func (m *Model) chooseTemplate(file *modelfile.Model, o *Options) error {
 	var t *chat.Template
 	switch {
 	case o.ChatTemplate != "":
@@ -133,13 +109,13 @@ func (m *Model) chooseTemplate(o *Options) error {
 		if t, err = chat.Lookup(o.ChatTemplate); err != nil {
 			return err
 		}
-	case m.file.Template == "":
+	case file.Template == "":
 		m.encErr = ErrNoTemplate
 		return nil
 	default:
 		var err error
-		if t, err = chat.Match(m.file.Template); err != nil {
-			m.encErr = fmt.Errorf("%s: %w", m.file.TemplateFrom, err)
+		if t, err = chat.Match(file.Template); err != nil {
+			m.encErr = fmt.Errorf("%s: %w", file.TemplateFrom, err)
 			return nil
 		}
 	}
@@ -156,7 +132,7 @@ func (m *Model) chooseTemplate(o *Options) error {
 	case err != nil && o.ChatTemplate != "":
 		return err
 	case err != nil:
-		m.encErr = fmt.Errorf("%s: %w; name another template (Options.ChatTemplate, --chat=NAME), or --raw for none", m.file.TemplateFrom, err)
+		m.encErr = fmt.Errorf("%s: %w; name another template (Options.ChatTemplate, --chat=NAME), or --raw for none", file.TemplateFrom, err)
 		return nil
 	}
 	m.enc, m.template = enc, t.Name()
@@ -171,26 +147,16 @@ var (
 
 // ContextTooLongError says that a longer context was asked for than the model
 // was trained for.
-type ContextTooLongError struct{ Asked, Trained int }
-
-func (e *ContextTooLongError) Error() string {
-	return fmt.Sprintf("cria: a context of %d tokens, but the model was trained for %d; beyond that its answers get worse (Options.ExtendContext or --extend-context allow it)", e.Asked, e.Trained)
-}
+type ContextTooLongError = engine.ContextTooLongError
 
 // Close frees the model's memory. Sessions must be closed before.
 func (m *Model) Close() error {
-	var errs []error
-	if m.net != nil {
-		errs = append(errs, m.net.Close())
+	if m.on == nil {
+		return nil
 	}
-	if m.dev != nil {
-		errs = append(errs, m.dev.Close())
-	}
-	if m.file != nil {
-		errs = append(errs, m.file.Close())
-	}
-	m.net, m.dev, m.file = nil, nil, nil
-	return errors.Join(errs...)
+	on := m.on
+	m.on = nil
+	return on.Close()
 }
 
 // Info is what a model is.
@@ -209,16 +175,16 @@ type Info struct {
 
 // Info describes the model.
 func (m *Model) Info() Info {
-	return Info{Name: m.file.Name, Format: string(m.file.Format), Parameters: m.file.Config.Parameters(),
-		Layers: m.file.Config.NLayers, VocabSize: m.vocab(), Context: m.net.Context, ChatTemplate: m.template,
-		WeightBytes: m.net.WeightBytes(), Device: m.dev.Name(), Streamed: m.streamed}
+	return Info{Name: m.on.File.Name, Format: string(m.on.File.Format), Parameters: m.on.File.Config.Parameters(),
+		Layers: m.on.File.Config.NLayers, VocabSize: m.vocab(), Context: m.on.Net.Context, ChatTemplate: m.template,
+		WeightBytes: m.on.Net.WeightBytes(), Device: m.on.Dev.Name(), Streamed: m.on.Streamed}
 }
 
 // vocab is the number of ids that may be generated: rows of the embedding table
 // beyond the tokenizer's ids may not, nor may the fillers that stand for such
 // rows in a GGUF file.
 func (m *Model) vocab() int {
-	n := m.file.Config.VocabSize
+	n := m.on.File.Config.VocabSize
 	if m.tok == nil {
 		return n
 	}

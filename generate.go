@@ -139,13 +139,13 @@ func (g *Generation) Result() Result { return g.result }
 func (g *Generation) run(yield func(Token) bool) (err error) {
 	m, s := g.session.m, g.session.s
 	if s == nil { // a session of its own
-		if s, err = generate.NewSession(m.net, m.cache); err != nil {
+		if s, err = generate.NewSession(m.on.Net, m.on.Cache); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, s.Close()) }()
 	}
 	p := generate.Params(g.params)
-	for _, id := range m.file.StopIDs {
+	for _, id := range m.on.File.StopIDs {
 		if !slices.Contains(p.StopIDs, id) {
 			p.StopIDs = append(slices.Clip(p.StopIDs), id)
 		}
@@ -184,7 +184,7 @@ type Session struct {
 // NewSession makes a session with room for the model's context. Its cache takes
 // memory as it fills.
 func (m *Model) NewSession() (*Session, error) {
-	s, err := generate.NewSession(m.net, m.cache)
+	s, err := generate.NewSession(m.on.Net, m.on.Cache)
 	if err != nil {
 		return nil, err
 	}

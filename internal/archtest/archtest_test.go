@@ -33,6 +33,7 @@ var layers = []layer{
 	{"an application", []string{"internal/eval"}},
 	{"a benchmark of eval", []string{"internal/eval/task"}},
 	{"an application", []string{"internal/bench", "internal/plan"}},
+	{"loading of models", []string{"internal/engine"}},
 	{"the embedded model", []string{"internal/embedded"}},
 	{"scoring", []string{"internal/judge", "internal/score"}},
 	{"records and reports", []string{"internal/prefs", "internal/world", "internal/report"}},

@@ -120,15 +120,15 @@ func (c *benchConfig) run(cmd *cobra.Command) (res bench.Result, err error) {
 	if err != nil {
 		return res, err
 	}
-	defer func() { err = errors.Join(err, l.close()) }()
+	defer func() { err = errors.Join(err, l.Close()) }()
 	load := time.Since(start)
 	c.Measure.LLC = cpufeat.CacheSizes().LLC
-	if err := c.Measure.Validate(l.net.Context); err != nil {
+	if err := c.Measure.Validate(l.Net.Context); err != nil {
 		return res, &UsageError{err}
 	}
 	b := newBar(cmd, "measuring", "rounds")
 	defer b.done()
-	r := bench.Runner{Device: l.dev, Model: l.net, Cache: l.cache, Matrices: matrixType(file), Config: c.Measure,
+	r := bench.Runner{Device: l.Dev, Model: l.Net, Cache: l.Cache, Matrices: matrixType(file), Config: c.Measure,
 		Progress: func(stage string, done, total int) { b.rename(stage); b.set(done, total) }}
 	if res, err = r.Run(cmd.Context()); err != nil {
 		return res, err

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -19,7 +18,7 @@ import (
 
 	"github.com/cria-llm/cria/internal/bench"
 	"github.com/cria-llm/cria/internal/device"
-	"github.com/cria-llm/cria/internal/device/cpu"
+	"github.com/cria-llm/cria/internal/engine"
 	"github.com/cria-llm/cria/internal/format/safetensors"
 	"github.com/cria-llm/cria/internal/llama"
 	"github.com/cria-llm/cria/internal/modelfile"
@@ -205,7 +204,7 @@ func (p *peer) compare(t *testing.T, file string, nll, gap float64) {
 	t.Helper()
 	l := loadPeerFile(t, file)
 	defer func() {
-		if err := l.close(); err != nil {
+		if err := l.Close(); err != nil {
 			t.Error(err)
 		}
 	}()
@@ -297,46 +296,26 @@ func (p *peer) cria(t *testing.T, args ...string) {
 func tail(s string) string { return s[max(0, len(s)-3000):] }
 
 // peerFile is a model of ours, loaded.
-type peerFile struct {
-	file  *modelfile.Model
-	dev   *cpu.Device
-	model *llama.Model
-}
+type peerFile struct{ *engine.Model }
 
 func loadPeerFile(t *testing.T, path string) *peerFile {
 	t.Helper()
-	l := &peerFile{}
-	var err error
-	if l.file, err = modelfile.Open(path, modelfile.OpenOptions{}); err == nil {
-		if l.dev, err = cpu.New(cpu.Options{Workers: 2}); err == nil {
-			l.model, err = llama.NewModel(l.dev, l.file.Config, l.file, llama.Options{Context: peerWindow}, nil)
-		}
-	}
+	file, err := modelfile.Open(path, modelfile.OpenOptions{})
 	if err != nil {
-		t.Fatal(errors.Join(err, l.close()))
+		t.Fatal(err)
 	}
-	return l
-}
-
-func (l *peerFile) close() error {
-	var errs []error
-	if l.model != nil {
-		errs = append(errs, l.model.Close())
+	l, err := engine.Load(t.Context(), file, engine.Options{Context: peerWindow, Cache: tensor.F32, Threads: 2})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if l.dev != nil {
-		errs = append(errs, l.dev.Close())
-	}
-	if l.file != nil {
-		errs = append(errs, l.file.Close())
-	}
-	return errors.Join(errs...)
+	return &peerFile{l}
 }
 
 // follow generates greedily until a token differs from ids. It returns where, the
 // token, and the gap between the best two logits there in standard deviations.
 func (l *peerFile) follow(t *testing.T, ids []int32) (at int, got int32, ratio float64) {
 	t.Helper()
-	kv, err := l.model.NewKV(peerWindow/device.PageTokens, tensor.F32)
+	kv, err := l.Net.NewKV(peerWindow/device.PageTokens, tensor.F32)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,13 +324,13 @@ func (l *peerFile) follow(t *testing.T, ids []int32) (at int, got int32, ratio f
 	for i := range peerWindow / device.PageTokens {
 		pages = append(pages, int32(i))
 	}
-	next := l.file.Tokenizer.Encode(peerPrompt, tokenizer.EncodeOptions{BOS: true})
-	eos, _ := l.file.Tokenizer.EOS()
-	logits := make([]float32, l.model.Config.VocabSize)
+	next := l.File.Tokenizer.Encode(peerPrompt, tokenizer.EncodeOptions{BOS: true})
+	eos, _ := l.File.Tokenizer.EOS()
+	logits := make([]float32, l.Net.Config.VocabSize)
 	pos := 0
 	for at, want := range ids {
 		b := &llama.Batch{Tokens: next, Spans: []device.Span{{N: len(next), Pos: pos, Pages: pages}}, Outputs: []int32{int32(len(next) - 1)}}
-		if err := l.model.Forward(b, kv, logits); err != nil {
+		if err := l.Net.Forward(b, kv, logits); err != nil {
 			t.Fatal(err)
 		}
 		pos += len(next)
@@ -391,8 +370,8 @@ func (l *peerFile) perplexity(t *testing.T, file string) float64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ids := l.file.Tokenizer.Encode(string(text), tokenizer.EncodeOptions{BOS: true})
-	res, err := bench.MeasurePerplexity(context.Background(), l.model, ids, 1, peerWindow, tensor.F32, nil)
+	ids := l.File.Tokenizer.Encode(string(text), tokenizer.EncodeOptions{BOS: true})
+	res, err := bench.MeasurePerplexity(context.Background(), l.Net, ids, 1, peerWindow, tensor.F32, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

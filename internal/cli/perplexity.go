@@ -7,13 +7,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cria-llm/cria"
 	"github.com/cria-llm/cria/internal/bench"
-	"github.com/cria-llm/cria/internal/device/cpu"
+	"github.com/cria-llm/cria/internal/engine"
 	"github.com/cria-llm/cria/internal/generate"
-	"github.com/cria-llm/cria/internal/llama"
 	"github.com/cria-llm/cria/internal/modelfile"
-	"github.com/cria-llm/cria/internal/tensor"
 	"github.com/cria-llm/cria/internal/tokenizer"
 )
 
@@ -63,8 +60,8 @@ func measurePerplexity(cmd *cobra.Command, c *modelConfig, file string) (res ben
 	if err != nil {
 		return res, err
 	}
-	defer func() { err = errors.Join(err, l.close()) }()
-	tok := l.file.Tokenizer
+	defer func() { err = errors.Join(err, l.Close()) }()
+	tok := l.File.Tokenizer
 	if tok == nil {
 		return res, fmt.Errorf("%s: the model has no tokenizer beside it; name one with --tokenizer", c.Path)
 	}
@@ -75,7 +72,7 @@ func measurePerplexity(cmd *cobra.Command, c *modelConfig, file string) (res ben
 	}
 	b := newBar(cmd, "scoring", "windows")
 	defer b.done()
-	return bench.MeasurePerplexity(cmd.Context(), l.net, ids, bos, c.Options.Context, l.cache, func(done, total int, soFar bench.Perplexity) {
+	return bench.MeasurePerplexity(cmd.Context(), l.Net, ids, bos, c.Options.Context, l.Cache, func(done, total int, soFar bench.Perplexity) {
 		b.set(done, total)
 	})
 }
@@ -88,16 +85,9 @@ func readText(cmd *cobra.Command, file string) (string, error) {
 	return string(b), err
 }
 
-// loaded is a model below the library's interface, for commands that measure.
-type loaded struct {
-	file  *modelfile.Model
-	dev   *cpu.Device
-	net   *llama.Model
-	cache tensor.DType
-}
-
-// openLoaded opens and loads the model that a command names.
-func openLoaded(cmd *cobra.Command, c *modelConfig) (*loaded, error) {
+// openLoaded opens and loads the model that a command names, below the library's
+// interface, for commands that measure.
+func openLoaded(cmd *cobra.Command, c *modelConfig) (*engine.Model, error) {
 	path, err := c.path()
 	if err != nil {
 		return nil, err
@@ -110,44 +100,26 @@ func openLoaded(cmd *cobra.Command, c *modelConfig) (*loaded, error) {
 }
 
 // loadFile loads an open model, which it closes on an error.
-func loadFile(cmd *cobra.Command, c *modelConfig, file *modelfile.Model) (*loaded, error) {
-	l := &loaded{file: file}
-	if err := l.load(cmd, &c.Options); err != nil {
-		return nil, errors.Join(err, l.close())
-	}
-	return l, nil
-}
-
-func (l *loaded) load(cmd *cobra.Command, o *cria.Options) (err error) {
-	if l.cache, err = generate.ParseCacheType(o.CacheType); err != nil {
-		return &UsageError{err}
-	}
-	if o.Context < 0 {
-		return usagef("--ctx %d; it must be 0 (the model's own) or more", o.Context)
-	}
-	if most := l.file.Config.MaxContext(); o.Context > most && !o.ExtendContext {
-		return usagef("--ctx %d, but the model was trained for %d tokens; take at most that, or allow more with --extend-context", o.Context, most)
-	}
-	stream := cpu.MustStream(l.file.QuantBytes())
-	if l.dev, err = cpu.New(cpu.Options{Workers: o.Threads, Stream: stream}); err != nil {
-		return err
-	}
-	if stream {
-		note(cmd, streamedNote)
+func loadFile(cmd *cobra.Command, c *modelConfig, file *modelfile.Model) (*engine.Model, error) {
+	o := &c.Options
+	cache, err := generate.ParseCacheType(o.CacheType)
+	if err != nil {
+		return nil, errors.Join(&UsageError{err}, file.Close())
 	}
 	b := newBar(cmd, "loading", "tensors")
-	defer b.done()
-	l.net, err = llama.NewModel(l.dev, l.file.Config, l.file.Until(cmd.Context()), llama.Options{Context: o.Context}, b.set)
-	return err
-}
-
-func (l *loaded) close() error {
-	var errs []error
-	if l.net != nil {
-		errs = append(errs, l.net.Close())
+	m, err := engine.Load(cmd.Context(), file, engine.Options{Context: o.Context, ExtendContext: o.ExtendContext, Cache: cache, Threads: o.Threads, Progress: b.set})
+	b.done()
+	var long *engine.ContextTooLongError
+	var negative *engine.NegativeContextError
+	switch {
+	case errors.As(err, &long):
+		return nil, usagef("--ctx %d, but the model was trained for %d tokens; take at most that, or allow more with --extend-context", long.Asked, long.Trained)
+	case errors.As(err, &negative):
+		return nil, usagef("--ctx %d; it must be 0 (the model's own) or more", negative.Asked)
+	case err != nil:
+		return nil, err
+	case m.Streamed:
+		note(cmd, streamedNote)
 	}
-	if l.dev != nil {
-		errs = append(errs, l.dev.Close())
-	}
-	return errors.Join(append(errs, l.file.Close())...)
+	return m, nil
 }

@@ -238,7 +238,16 @@ func TestRefusals(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	convert(t, m, full, modelfile.ConvertOptions{Type: "f16", Overwrite: true})
+	// A link to the directory stays a link.
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(full, link); err != nil {
+		t.Log("no symbolic links here: ", err)
+		link = full
+	}
+	convert(t, m, link, modelfile.ConvertOptions{Type: "f16", Overwrite: true})
+	if to, err := os.Readlink(link); link != full && to != full {
+		t.Errorf("the link leads to %q (%v)", to, err)
+	}
 	h := openModel(t, full, modelfile.OpenOptions{})
 	for _, x := range h.Tensors() {
 		if x.Type != tensor.F16 {

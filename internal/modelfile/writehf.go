@@ -24,6 +24,13 @@ import (
 // writeHF writes a Hugging Face directory: into a new one beside the target,
 // which takes the target's name when all is there.
 func writeHF(ctx context.Context, m *Model, out string, opt ConvertOptions) (*Report, error) {
+	// A link to a directory stays, and what it leads to is written: also the temporary files then
+	// lie on that file system.
+	if st, err := os.Lstat(out); err == nil && st.Mode()&os.ModeSymlink != 0 {
+		if out, err = filepath.EvalSymlinks(out); err != nil {
+			return nil, err
+		}
+	}
 	items, err := hfItems(m, opt.Type)
 	if err != nil {
 		return nil, err

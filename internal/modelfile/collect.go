@@ -177,7 +177,9 @@ func (c *collector) shapeKeys(p place) string {
 	}
 	var keys []string
 	for _, f := range fields {
-		keys = append(keys, c.keys[f])
+		if !slices.Contains(keys, c.keys[f]) { // one key may give two fields
+			keys = append(keys, c.keys[f])
+		}
 	}
 	return strings.Join(keys, ", ")
 }

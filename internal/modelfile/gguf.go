@@ -244,9 +244,13 @@ func ggufScaling(f *gguf.File, r *ggufReader, c *llama.Config) error {
 	if !ok {
 		kind = "linear"
 	}
-	factor := r.float(keyScaling, r.float(keyScaleLinear, 0))
+	old := r.float(keyScaleLinear, 0)
+	factor := r.float(keyScaling, old)
 	if r.err != nil {
 		return r.err
+	}
+	if _, ok := f.Get(keyScaleLinear); ok && old != factor {
+		return ferr.New(ferr.Malformed, f.Path(), keyScaleLinear, old, "%s is %g", keyScaling, factor)
 	}
 	switch kind {
 	case "none":

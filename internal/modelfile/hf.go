@@ -25,12 +25,9 @@ func openHF(m *Model, opt OpenOptions) error {
 		return err
 	}
 	configPath := filepath.Join(dir, "config.json")
-	config, ok, err := readObject(configPath)
+	config, err := needObject(configPath)
 	if err != nil {
 		return err
-	}
-	if !ok {
-		return &fs.PathError{Op: "open", Path: configPath, Err: fs.ErrNotExist}
 	}
 	if m.Config, err = parseHFConfig(config); err != nil {
 		return err

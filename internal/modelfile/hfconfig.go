@@ -1,7 +1,6 @@
 package modelfile
 
 import (
-	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -25,10 +24,7 @@ func ReadHFConfig(path string) (llama.Config, error) {
 			path = found
 		}
 	}
-	o, ok, err := readObject(path)
-	if err == nil && !ok {
-		err = &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
-	}
+	o, err := needObject(path)
 	if err != nil {
 		return llama.Config{}, err
 	}
@@ -58,19 +54,15 @@ func parseHFConfig(o *jsonObject) (llama.Config, error) {
 			return c, err
 		}
 	}
-	eps, ok, err := o.float("rms_norm_eps")
+	eps, err := o.needFloat("rms_norm_eps")
 	if err != nil {
 		return c, err
 	}
-	if !ok {
-		return c, ferr.New(ferr.Malformed, o.file, "rms_norm_eps", nil, "the key is missing")
-	}
 	c.NormEps = float32(eps)
-	if c.NKVHeads, ok, err = o.integer("num_key_value_heads"); err != nil {
+	if c.NKVHeads, err = o.integerOr("num_key_value_heads", c.NHeads); err != nil {
 		return c, err
-	} else if !ok {
-		c.NKVHeads = c.NHeads
 	}
+	var ok bool
 	if c.HeadDim, ok, err = o.integer("head_dim"); err != nil {
 		return c, err
 	} else if !ok {
@@ -136,10 +128,8 @@ func refuseFeatures(o *jsonObject) error {
 			return o.unsupported(key, "projections with biases are not supported")
 		}
 	}
-	if part, ok, err := o.float("partial_rotary_factor"); err != nil {
+	if err := refusePartialRotary(o); err != nil {
 		return err
-	} else if ok && part != 1 {
-		return o.unsupported("partial_rotary_factor", "heads that are rotated in part are not supported")
 	}
 	for _, f := range []struct{ key, what string }{
 		{"quantization_config", "weights that another library quantised are not supported"},
@@ -152,6 +142,15 @@ func refuseFeatures(o *jsonObject) error {
 		}
 	}
 	return nil
+}
+
+// refusePartialRotary refuses heads that are rotated in part.
+func refusePartialRotary(o *jsonObject) error {
+	part, ok, err := o.float("partial_rotary_factor")
+	if err == nil && ok && part != 1 {
+		return o.unsupported("partial_rotary_factor", "heads that are rotated in part are not supported")
+	}
+	return err
 }
 
 // parseRope reads rotary positions: rope_theta and rope_scaling as transformers 4
@@ -177,6 +176,7 @@ func parseRope(o *jsonObject, c *llama.Config) error {
 		if err := parseRopeObject(scaling, c, hasTheta); err != nil {
 			return err
 		}
+		hasTheta = hasTheta || scaling.has("rope_theta")
 	}
 	if !hasParams {
 		return nil
@@ -201,7 +201,7 @@ func parseRopeObject(o *jsonObject, c *llama.Config, hasTheta bool) error {
 	}
 	if ok {
 		if hasTheta && theta != c.RopeTheta {
-			return o.malformed("rope_theta", "the outer rope_theta is %g", c.RopeTheta)
+			return o.malformed("rope_theta", "another rope_theta is %g", c.RopeTheta)
 		}
 		c.RopeTheta = theta
 	}
@@ -225,10 +225,8 @@ func parseRopeObject(o *jsonObject, c *llama.Config, hasTheta bool) error {
 	default:
 		return o.unsupported("type", "rotary scaling of type %s; linear and dynamic are known", ferr.Quote(kind))
 	}
-	if part, ok, err := o.float("partial_rotary_factor"); err != nil {
+	if err := refusePartialRotary(o); err != nil {
 		return err
-	} else if ok && part != 1 {
-		return o.unsupported("partial_rotary_factor", "heads that are rotated in part are not supported")
 	}
 	if n, ok, err := o.integer("original_max_position_embeddings"); err != nil {
 		return err

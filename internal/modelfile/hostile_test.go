@@ -137,6 +137,9 @@ func TestHostileGGUF(t *testing.T) {
 		{"architecture", 0, "general.architecture", `"qwen2"`, set("general.architecture", "qwen2")},
 		{"adapter", 0, "general.type", `"adapter"`, set("general.type", "adapter")},
 		{"experts", 0, "llama.expert_count is 8", "", set("llama.expert_count", uint32(8))},
+		{"two factors", 0, "llama.rope.scale_linear is 2", "4", func(g *ggufFile) {
+			g.kvs["llama.rope.scale_linear"], g.kvs["llama.rope.scaling.factor"] = float32(2), float32(4)
+		}},
 		{"yarn", 0, "llama.rope.scaling.type", `"yarn"`, set("llama.rope.scaling.type", "yarn")},
 		{"partial rotation", 0, "llama.rope.dimension_count is 4", "", set("llama.rope.dimension_count", uint32(4))},
 		{"value length", 0, "llama.attention.value_length is 16", "", set("llama.attention.value_length", uint32(16))},
@@ -246,6 +249,9 @@ func TestHostileConfig(t *testing.T) {
 		{"unknown scaling key", 0, "rope_scaling.alpha is 3", "", keys{"rope_scaling": keys{"type": "linear", "factor": 2, "alpha": 3}}},
 		{"two types", 0, "rope_scaling.type", "dynamic", keys{"rope_scaling": keys{"type": "linear", "rope_type": "dynamic", "factor": 2}}},
 		{"two bases", 0, "rope_parameters.rope_theta is 20000", "10000", keys{"rope_theta": 10000, "rope_parameters": keys{"rope_type": "default", "rope_theta": 20000}}},
+		{"two inner bases", 0, "rope_parameters.rope_theta is 20000", "30000", keys{"rope_theta": nil,
+			"rope_scaling":    keys{"rope_type": "default", "rope_theta": 30000},
+			"rope_parameters": keys{"rope_type": "default", "rope_theta": 20000}}},
 		{"partial rotation", 0, "partial_rotary_factor is 0.5", "", keys{"partial_rotary_factor": 0.5}},
 		{"tied with another head", 0, "lm_head.weight", "tie_word_embeddings", keys{"tie_word_embeddings": true}},
 		{"narrow", 0, "embed_tokens.weight", "hidden_size", keys{"hidden_size": 64, "head_dim": 8}},

@@ -37,6 +37,15 @@ func readObject(path string) (o *jsonObject, ok bool, err error) {
 	return o, err == nil, err
 }
 
+// needObject reads a file that must be there.
+func needObject(path string) (*jsonObject, error) {
+	o, ok, err := readObject(path)
+	if err == nil && !ok {
+		err = &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+	}
+	return o, err
+}
+
 func parseObject(path string, data []byte) (*jsonObject, error) {
 	o := &jsonObject{file: path}
 	if err := json.Unmarshal(data, &o.fields); err != nil {
@@ -111,6 +120,24 @@ func (o *jsonObject) boolean(key string) (v, ok bool, err error) {
 func (o *jsonObject) integer(key string) (int, bool, error) {
 	v, ok, err := decode[int64](o, key, "a whole number")
 	return int(v), ok, err
+}
+
+// integerOr returns def where the key is absent.
+func (o *jsonObject) integerOr(key string, def int) (int, error) {
+	v, ok, err := o.integer(key)
+	if err == nil && !ok {
+		v = def
+	}
+	return v, err
+}
+
+// needFloat returns a number whose key must be there.
+func (o *jsonObject) needFloat(key string) (float64, error) {
+	v, ok, err := o.float(key)
+	if err == nil && !ok {
+		err = ferr.New(ferr.Malformed, o.file, key, nil, "the key is missing")
+	}
+	return v, err
 }
 
 func (o *jsonObject) float(key string) (float64, bool, error) {

@@ -2,7 +2,6 @@ package modelfile
 
 import (
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -30,10 +29,7 @@ func openMeta(m *Model, opt OpenOptions) error {
 		dir = filepath.Dir(dir)
 	}
 	path := filepath.Join(dir, "params.json")
-	params, ok, err := readObject(path)
-	if err == nil && !ok {
-		err = &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
-	}
+	params, err := needObject(path)
 	if err != nil {
 		return err
 	}
@@ -119,19 +115,13 @@ func (m *Model) readParams(o *jsonObject, dir string, opt OpenOptions, shards []
 			return err
 		}
 	}
-	var ok bool
 	var err error
-	if c.NKVHeads, ok, err = o.integer("n_kv_heads"); err != nil {
+	if c.NKVHeads, err = o.integerOr("n_kv_heads", c.NHeads); err != nil {
 		return err
-	} else if !ok {
-		c.NKVHeads = c.NHeads
 	}
-	eps, ok, err := o.float("norm_eps")
+	eps, err := o.needFloat("norm_eps")
 	if err != nil {
 		return err
-	}
-	if !ok {
-		return ferr.New(ferr.Malformed, o.file, "norm_eps", nil, "the key is missing")
 	}
 	c.NormEps = float32(eps)
 	if c.HeadDim, err = headDim(o.file, dialectMeta, metaKeys, c); err != nil {

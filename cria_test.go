@@ -102,6 +102,22 @@ func TestCancelledAndStopped(t *testing.T) {
 	}
 }
 
+// What an error ended was not cancelled.
+func TestErrorIsNoCancellation(t *testing.T) {
+	m := load(t, &cria.Options{Context: 4})
+	g := m.Generate(context.Background(), "Once upon a time there was a king", greedy(1))
+	if _, err := g.Text(); err == nil || g.Err() == nil || g.Result().Finish != "" {
+		t.Errorf("a prompt beyond the context: error %v, then %v, finish %q", err, g.Err(), g.Result().Finish)
+	}
+	g = m.Generate(context.Background(), "", greedy(2))
+	for range g.Tokens() {
+		break
+	}
+	if g.Err() != nil || g.Result().Finish != cria.Cancelled {
+		t.Errorf("stopped by its reader: error %v, finish %q", g.Err(), g.Result().Finish)
+	}
+}
+
 // Sessions of one model may run at the same time and do not disturb each other.
 func TestSessionsAtTheSameTime(t *testing.T) {
 	m := load(t, nil)

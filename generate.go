@@ -57,7 +57,7 @@ type Choice struct {
 
 // FinishReason says why a generation ended: Stop (an end token or a stop text),
 // Length (Params.MaxTokens or the context), or Cancelled (the context or the
-// reader of the stream).
+// reader of the stream). It is empty where an error ended it.
 type FinishReason string
 
 // The reasons.
@@ -87,7 +87,7 @@ type Generation struct {
 	start   bool // the answer begins a text of its own
 	onText  func(string)
 	onEnd   func(Result) error // of a conversation
-	err     error              // known before it began
+	err     error              // known before it began, or what ended it
 	result  Result
 	read    bool
 
@@ -110,12 +110,12 @@ func (g *Generation) Tokens() iter.Seq2[Token, error] {
 			return
 		}
 		stopped := false
-		err := g.run(func(t Token) bool {
+		g.err = g.run(func(t Token) bool {
 			stopped = !yield(t, nil)
 			return !stopped
 		})
-		if err != nil && !stopped {
-			yield(Token{}, err)
+		if g.err != nil && !stopped {
+			yield(Token{}, g.err)
 		}
 	}
 }
@@ -132,6 +132,10 @@ func (g *Generation) Text() (string, error) {
 	}
 	return b.String(), nil
 }
+
+// Err returns what went wrong, for readers who stopped before the end: an error
+// after that no longer comes with a token.
+func (g *Generation) Err() error { return g.err }
 
 // Result is valid after the generation was read.
 func (g *Generation) Result() Result { return g.result }
@@ -166,7 +170,7 @@ func (g *Generation) run(yield func(Token) bool) (err error) {
 	})
 	g.result = Result{Finish: FinishReason(res.Finish), PromptTokens: res.PromptTokens, CachedTokens: res.CachedTokens,
 		CompletionTokens: res.CompletionTokens, PromptTime: res.PromptTime, DecodeTime: res.DecodeTime}
-	if g.result.Finish == "" {
+	if g.result.Finish == "" && (err == nil || g.ctx.Err() != nil) {
 		g.result.Finish = Cancelled
 	}
 	if g.onEnd != nil {

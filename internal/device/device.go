@@ -77,6 +77,10 @@ type KV interface {
 	Close() error
 }
 
+// MicroBatch is the number of rows that a model computes at once: a longer batch
+// is cut into pieces of it, whose activations stay near the cores.
+const MicroBatch = 256
+
 // Span is a run of consecutive rows of a batch that belong to one sequence:
 // row Row+i stands at position Pos+i. Pages[p] is the cache page that holds
 // positions [p*PageTokens, (p+1)*PageTokens) of the sequence. A row at

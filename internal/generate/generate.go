@@ -101,7 +101,7 @@ func (s *Session) Reset() { s.past = s.past[:0] }
 
 // prefillStep is how many prompt tokens are computed between two looks at the
 // context: one micro-batch.
-const prefillStep = 256
+const prefillStep = device.MicroBatch
 
 // prefill brings the cache to hold exactly ids and leaves the last one's logits
 // in s.logits. It returns how many ids were there before.

@@ -17,12 +17,12 @@ type Source interface {
 // Options size a model's working memory.
 type Options struct {
 	Context   int // positions that a sequence may have; 0 means Config.MaxSeqLen
-	MaxRows   int // rows of one micro-batch; 0 means 256
+	MaxRows   int // rows of one micro-batch; 0 means device.MicroBatch
 	MaxLogits int // rows of logits computed at once; 0 means 64
 }
 
 const (
-	defaultMaxRows   = 256
+	defaultMaxRows   = device.MicroBatch
 	defaultMaxLogits = 64
 )
 

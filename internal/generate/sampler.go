@@ -94,6 +94,8 @@ type candidate struct {
 	id    int32
 	logit float32
 	p     float64
+
+	offTypical float64 // of typical: how far its information is from the entropy
 }
 
 // Sampler chooses tokens. It is not safe for concurrent use and allocates
@@ -313,12 +315,13 @@ func (s *Sampler) typical() {
 	}
 	entropy := 0.0
 	for _, c := range s.cand {
-		if c.p > 0 {
-			entropy -= c.p * math.Log(c.p)
-		}
+		entropy -= c.p * math.Log(c.p)
 	}
-	distance := func(c candidate) float64 { return math.Abs(-math.Log(c.p) - entropy) }
-	slices.SortStableFunc(s.cand, func(a, b candidate) int { return cmp.Compare(distance(a), distance(b)) })
+	for i := range s.cand {
+		c := &s.cand[i]
+		c.offTypical = math.Abs(-math.Log(c.p) - entropy)
+	}
+	slices.SortStableFunc(s.cand, func(a, b candidate) int { return cmp.Compare(a.offTypical, b.offTypical) })
 	s.cand = s.cand[:mass(s.cand, float64(s.p.Typical))]
 	slices.SortFunc(s.cand, byProbability)
 }
@@ -326,13 +329,13 @@ func (s *Sampler) typical() {
 // nucleus applies top-p (arXiv 1904.09751) and min-p (arXiv 2407.01082).
 func (s *Sampler) nucleus() {
 	if s.p.TopP < 1 {
-		total := 0.0
-		for _, c := range s.cand {
-			total += c.p
-		}
 		limit := float64(s.p.TopP)
-		if s.p.Typical < 1 {
-			limit *= total // what typical sampling left is the whole
+		if s.p.Typical < 1 { // what typical sampling left is the whole
+			total := 0.0
+			for _, c := range s.cand {
+				total += c.p
+			}
+			limit *= total
 		}
 		s.cand = s.cand[:mass(s.cand, limit)]
 	}

@@ -21,7 +21,7 @@ import (
 // MaxRows is the micro-batch: a product with more activation rows is done in
 // pieces of this many, so that the quantised activations of a piece stay near
 // the core (DESIGN: micro-batch 256 in prefill).
-const MaxRows = 256
+const MaxRows = device.MicroBatch
 
 // Options choose how the device computes. The zero value means the best
 // kernels of this machine and all cores that the process may use.
@@ -41,10 +41,11 @@ type Device struct {
 
 	stream bool
 
-	mu     sync.Mutex // guards scratch growth and the arena list
+	mu     sync.Mutex // guards the arena list
 	arenas map[*arena.Arena]struct{}
 
-	act32, act256 kernel.Act // quantised activations of the current product
+	act32, act256 kernel.Act           // quantised activations of the current product
+	actMem        map[int]*arena.Arena // their memory, by elements of a block
 	scratch       []workerScratch
 
 	// Reused descriptions of the running op, so that no op allocates.
@@ -97,6 +98,7 @@ func New(opt Options) (*Device, error) {
 		set:     set,
 		stream:  opt.Stream,
 		arenas:  map[*arena.Arena]struct{}{},
+		actMem:  map[int]*arena.Arena{},
 		scratch: make([]workerScratch, n),
 	}
 	d.mm.d, d.quant.d, d.rows.d, d.attn.d, d.storeKV.d = d, d, d, d, d
@@ -230,7 +232,7 @@ func mustLen(op string, n int, t device.Tensor) {
 }
 
 // growActs makes room for MaxRows activations of k columns, so that products
-// allocate nothing.
+// allocate nothing. Like all loading it is for one goroutine at a time.
 func (d *Device) growActs(k int, block int) error {
 	a := &d.act32
 	sums, scales := k/32, k/32
@@ -238,26 +240,22 @@ func (d *Device) growActs(k int, block int) error {
 		a = &d.act256
 		sums, scales = k/16, k/256
 	}
-	d.mu.Lock()
-	enough := cap(a.Q) >= MaxRows*k && cap(a.D) >= MaxRows*scales && cap(a.Sum) >= MaxRows*sums
-	d.mu.Unlock()
-	if enough {
+	if cap(a.Q) >= MaxRows*k && cap(a.D) >= MaxRows*scales && cap(a.Sum) >= MaxRows*sums {
 		return nil
 	}
-	q, err := d.newArena(MaxRows*k + 64)
+	// One arena for all three, so that the one it replaces can go.
+	q, f := MaxRows*k+64, MaxRows*scales*4+64
+	mem, err := d.newArena(q + f + MaxRows*sums*4 + 64)
 	if err != nil {
 		return err
 	}
-	dm, err := d.newArena(MaxRows*scales*4 + 64)
-	if err != nil {
-		return err
+	if old := d.actMem[block]; old != nil {
+		d.freeArena(old)
 	}
-	sm, err := d.newArena(MaxRows*sums*4 + 64)
-	if err != nil {
-		return err
-	}
-	a.Q = unsafe.Slice((*int8)(unsafe.Pointer(unsafe.SliceData(q.Bytes()))), len(q.Bytes()))
-	a.D = dm.Float32s()
-	a.Sum = unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(sm.Bytes()))), len(sm.Bytes())/4)
+	d.actMem[block] = mem
+	b := mem.Bytes()
+	a.Q = unsafe.Slice((*int8)(unsafe.Pointer(unsafe.SliceData(b))), q)
+	a.D = unsafe.Slice((*float32)(unsafe.Pointer(&b[q])), f/4)
+	a.Sum = unsafe.Slice((*int32)(unsafe.Pointer(&b[q+f])), (len(b)-q-f)/4)
 	return nil
 }

@@ -87,6 +87,9 @@ process had in memory, the read limit's 1 GiB not counted.`,
 
 // open opens the model, or makes one of the named shape.
 func (c *benchConfig) open() (*modelfile.Model, error) {
+	if err := c.Model.check(); err != nil {
+		return nil, err
+	}
 	if c.Shape == "" {
 		path, err := c.Model.path()
 		if err != nil {

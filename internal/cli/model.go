@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/cria-llm/cria"
+	"github.com/cria-llm/cria/internal/generate"
 )
 
 // modelEnv names the environment variable that --model falls back to.
@@ -51,12 +52,26 @@ func (c *modelConfig) path() (string, error) {
 	return c.Path, nil
 }
 
+// check refuses what no model can have.
+func (c *modelConfig) check() error {
+	if c.Options.Context < 0 {
+		return usagef("--ctx %d; it must be 0 (the model's own) or more", c.Options.Context)
+	}
+	if _, err := generate.ParseCacheType(c.Options.CacheType); err != nil {
+		return &UsageError{err}
+	}
+	return nil
+}
+
 const streamedNote = "cria: the model is larger than the memory that is free: its weights are read from the file for every token, which is slow"
 
 // load loads the model with a progress bar. The time it took is returned too.
 func (c *modelConfig) load(cmd *cobra.Command) (*cria.Model, time.Duration, error) {
 	path, err := c.path()
 	if err != nil {
+		return nil, 0, err
+	}
+	if err := c.check(); err != nil {
 		return nil, 0, err
 	}
 	b := newBar(cmd, "loading", "tensors")

@@ -49,6 +49,9 @@ input.`,
 }
 
 func measurePerplexity(cmd *cobra.Command, c *modelConfig, file string) (res bench.Perplexity, err error) {
+	if err := c.check(); err != nil {
+		return res, err
+	}
 	if c.Options.Context == 0 {
 		c.Options.Context = 512
 	}
@@ -99,23 +102,21 @@ func openLoaded(cmd *cobra.Command, c *modelConfig) (*engine.Model, error) {
 	return loadFile(cmd, c, file)
 }
 
-// loadFile loads an open model, which it closes on an error.
+// loadFile loads an open model, which it closes on an error. The configuration has
+// been checked.
 func loadFile(cmd *cobra.Command, c *modelConfig, file *modelfile.Model) (*engine.Model, error) {
 	o := &c.Options
 	cache, err := generate.ParseCacheType(o.CacheType)
 	if err != nil {
-		return nil, errors.Join(&UsageError{err}, file.Close())
+		return nil, errors.Join(err, file.Close())
 	}
 	b := newBar(cmd, "loading", "tensors")
 	m, err := engine.Load(cmd.Context(), file, engine.Options{Context: o.Context, ExtendContext: o.ExtendContext, Cache: cache, Threads: o.Threads, Progress: b.set})
 	b.done()
 	var long *engine.ContextTooLongError
-	var negative *engine.NegativeContextError
 	switch {
 	case errors.As(err, &long):
 		return nil, usagef("--ctx %d, but the model was trained for %d tokens; take at most that, or allow more with --extend-context", long.Asked, long.Trained)
-	case errors.As(err, &negative):
-		return nil, usagef("--ctx %d; it must be 0 (the model's own) or more", negative.Asked)
 	case err != nil:
 		return nil, err
 	case m.Streamed:

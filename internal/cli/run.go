@@ -87,8 +87,8 @@ func (c *runConfig) validate() error {
 	if err := c.Sampling.Validate(); err != nil {
 		return &UsageError{err}
 	}
-	if _, err := generate.ParseCacheType(c.Model.Options.CacheType); err != nil {
-		return &UsageError{err}
+	if err := c.Model.check(); err != nil {
+		return err
 	}
 	if c.Chat != "" && c.Chat != templateOfFile {
 		if _, err := chat.Lookup(c.Chat); err != nil {

@@ -40,13 +40,6 @@ func (e *ContextTooLongError) Error() string {
 	return fmt.Sprintf("cria: a context of %d tokens, but the model was trained for %d; beyond that its answers get worse (Options.ExtendContext or --extend-context allow it)", e.Asked, e.Trained)
 }
 
-// NegativeContextError says that a context of less than no token was asked for.
-type NegativeContextError struct{ Asked int }
-
-func (e *NegativeContextError) Error() string {
-	return fmt.Sprintf("cria: a context of %d tokens; it must be 0 (the model's own) or more", e.Asked)
-}
-
 // Load loads an open file, and closes it on an error.
 func Load(ctx context.Context, file *modelfile.Model, opt Options) (*Model, error) {
 	m := &Model{File: file, Cache: opt.Cache}
@@ -59,14 +52,16 @@ func Load(ctx context.Context, file *modelfile.Model, opt Options) (*Model, erro
 func (m *Model) load(ctx context.Context, opt *Options) (err error) {
 	cfg := &m.File.Config
 	switch most := cfg.MaxContext(); {
-	case opt.Context < 0:
-		return &NegativeContextError{opt.Context}
 	case opt.Context > most && !opt.ExtendContext:
 		return &ContextTooLongError{Asked: opt.Context, Trained: most}
 	case m.Cache == tensor.Q8_0 && cfg.HeadDim%32 != 0:
 		return fmt.Errorf("cria: %s: cache type q8_0 needs a head dimension that is a multiple of 32, this model's is %d; use f16 or f32", m.File.Path, cfg.HeadDim)
 	}
-	m.Streamed = cpu.MustStream(m.File.QuantBytes())
+	copied := m.File.CopiedBytes()
+	if !cpu.Fits(copied) {
+		return fmt.Errorf("cria: %s: %.1f GB of its weights must be put together in memory, which has less free; `cria convert` makes a GGUF file of it, which is read where it lies", m.File.Path, float64(copied)/1e9)
+	}
+	m.Streamed = !cpu.Fits(copied + m.File.QuantBytes())
 	if m.Dev, err = cpu.New(cpu.Options{Workers: opt.Threads, Stream: m.Streamed}); err != nil {
 		return err
 	}

@@ -68,6 +68,9 @@ func NewModel(dev device.Device, cfg Config, src Source, opt Options, progress f
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	if opt.Context < 0 {
+		return nil, fmt.Errorf("llama: a context of %d tokens; it must be 0 (the model's own) or more", opt.Context)
+	}
 	m := &Model{Config: cfg, dev: dev, Context: opt.Context, maxRows: opt.MaxRows, maxLogits: opt.MaxLogits}
 	if m.Context == 0 {
 		m.Context = cfg.MaxSeqLen

@@ -140,3 +140,17 @@ func (m *Model) QuantBytes() int64 {
 	}
 	return n
 }
+
+// CopiedBytes is how much of the model must be put together in memory before a
+// device can use it, beside block-quantised matrices: what does not lie in a file
+// as it is needed, such as q and k of a Hugging Face model and all matrices of
+// several shards of Meta's.
+func (m *Model) CopiedBytes() int64 {
+	var n int64
+	for _, e := range m.entries {
+		if !e.info.Type.IsQuant() && e.src.Mapped() == nil {
+			n += e.info.Bytes
+		}
+	}
+	return n
+}

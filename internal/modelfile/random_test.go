@@ -189,6 +189,32 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// TestCopiedBytes: of a Hugging Face model q and k are put together in memory, of
+// several shards of Meta's every matrix, of a GGUF file nothing.
+func TestCopiedBytes(t *testing.T) {
+	gguf := filepath.Join(t.TempDir(), "m.gguf")
+	hf := openModel(t, "testdata/hf/mha-bf16", modelfile.OpenOptions{})
+	convert(t, hf, gguf, modelfile.ConvertOptions{})
+	for path, copied := range map[string]func(x modelfile.TensorInfo) bool{
+		"testdata/hf/mha-bf16": func(x modelfile.TensorInfo) bool {
+			return strings.Contains(x.Name, "attn_q") || strings.Contains(x.Name, "attn_k")
+		},
+		"testdata/hf/meta/mha-bf16/2": func(x modelfile.TensorInfo) bool { return x.Rows > 1 },
+		gguf:                          func(modelfile.TensorInfo) bool { return false },
+	} {
+		m := openModel(t, path, modelfile.OpenOptions{})
+		want := int64(0)
+		for _, x := range m.Tensors() {
+			if copied(x) {
+				want += x.Bytes
+			}
+		}
+		if got := m.CopiedBytes(); got != want {
+			t.Errorf("%s: %d bytes are copied, want %d", path, got, want)
+		}
+	}
+}
+
 // TestQuantBytes counts by hand.
 func TestQuantBytes(t *testing.T) {
 	m, err := modelfile.Random(grouped, modelfile.InitOptions{Type: "q8_0"})

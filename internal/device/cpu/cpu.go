@@ -110,15 +110,13 @@ func New(opt Options) (*Device, error) {
 // the system.
 const memoryReserve = 512 << 20
 
-// MustStream says whether block-quantised weights of so many bytes find no place
-// in memory now, so that Options.Stream is needed.
-func MustStream(bytes int64) bool {
-	return mustStream(bytes, int64(meminfo.Read().Available))
-}
+// Fits says whether weights of so many bytes find a place in memory now. Where
+// block-quantised ones do not, Options.Stream is needed.
+func Fits(bytes int64) bool { return fits(bytes, int64(meminfo.Read().Available)) }
 
-// mustStream is MustStream with so much memory available, 0 being unknown.
-func mustStream(bytes, available int64) bool {
-	return available != 0 && bytes > available-min(memoryReserve, available/2)
+// fits is Fits with so much memory available, 0 being unknown.
+func fits(bytes, available int64) bool {
+	return available == 0 || bytes <= available-min(memoryReserve, available/2)
 }
 
 // Name returns the kernel set's name and the number of workers.

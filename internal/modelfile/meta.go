@@ -43,7 +43,7 @@ func openMeta(m *Model, opt OpenOptions) error {
 			return err
 		}
 		m.closers = append(m.closers, f.Close)
-		m.sums = append(m.sums, f.Verify)
+		m.sums = append(m.sums, f)
 		shards[i] = f.Tensors()
 	}
 	m.Detail = fmt.Sprintf("Meta, %s", counted(len(m.Files), "shard"))

@@ -61,7 +61,13 @@ type Model struct {
 	byName   map[string]*entry
 	metadata []keyValue // of a GGUF file, to be kept on conversion to GGUF
 	closers  []func() error
-	sums     []func() error // check what the format itself has sums of
+	sums     []summed // files of a format that has sums of its own
+}
+
+// summed is a file that holds sums of its contents.
+type summed interface {
+	SumBytes() int64
+	Verify(done func(bytes int) error) error
 }
 
 // entry is one tensor of an open model.

@@ -17,26 +17,29 @@ func (m *Model) Verify(ctx context.Context, progress func(done, total int64)) er
 	for _, e := range m.entries {
 		total += e.info.Bytes
 	}
+	for _, f := range m.sums {
+		total += f.SumBytes()
+	}
+	advance := func(bytes int) error {
+		done += int64(bytes)
+		if progress != nil {
+			progress(done, total)
+		}
+		return ctx.Err()
+	}
 	for _, e := range m.entries {
 		err := eachPiece(e.src, func(b []byte, row, _ int) error {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
 			if err := checkFinite(e.src, b, row); err != nil {
 				return err
 			}
-			done += int64(len(b))
-			if progress != nil {
-				progress(done, total)
-			}
-			return nil
+			return advance(len(b))
 		})
 		if err != nil {
 			return err
 		}
 	}
-	for _, check := range m.sums {
-		if err := check(); err != nil {
+	for _, f := range m.sums {
+		if err := f.Verify(advance); err != nil {
 			return err
 		}
 	}

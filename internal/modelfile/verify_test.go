@@ -3,11 +3,46 @@ package modelfile
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 )
+
+// TestVerifyProgress: what is verified, archives' sums included, ends at its total,
+// and ends early when the context does, wherever it stands.
+func TestVerifyProgress(t *testing.T) {
+	m, err := Open("testdata/hf/meta/gqa-f16/2", OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	var at []int64
+	if err := m.Verify(context.Background(), func(done, total int64) {
+		if at = append(at, done); done > total {
+			t.Errorf("%d of %d bytes", done, total)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if m.Verify(context.Background(), func(done, total int64) { at[0] = total }) != nil || at[len(at)-1] != at[0] {
+		t.Errorf("verified %d of %d bytes", at[len(at)-1], at[0])
+	}
+	for _, stop := range []int{1, len(at) - 1} { // the last is one of the sums
+		ctx, cancel := context.WithCancel(context.Background())
+		n := 0
+		err := m.Verify(ctx, func(int64, int64) {
+			if n++; n == stop {
+				cancel()
+			}
+		})
+		cancel()
+		if !errors.Is(err, context.Canceled) || n != stop {
+			t.Errorf("cancelled at step %d: %v after %d", stop, err, n)
+		}
+	}
+}
 
 // TestVerifySums flips the lowest bit of one weight of Meta's format: the model
 // still opens and all weights are finite, and the archive's sum tells.

@@ -210,8 +210,18 @@ func (f *File) Lookup(name string) *view.Tensor { return f.byName[name] }
 // Path returns the path that was opened.
 func (f *File) Path() string { return f.region.Name() }
 
-// Verify reads the whole file and checks the sums of all entries.
-func (f *File) Verify() error {
+// SumBytes is how much Verify reads.
+func (f *File) SumBytes() int64 {
+	n := int64(0)
+	for _, e := range f.entries {
+		n += int64(len(e.data))
+	}
+	return n
+}
+
+// Verify reads the whole file and checks the sums of all entries. After each it
+// calls done with the entry's bytes; an error of done ends it.
+func (f *File) Verify(done func(bytes int) error) error {
 	return mmap.Guard(func() error {
 		for _, name := range slices.Sorted(maps.Keys(f.entries)) {
 			e := f.entries[name]
@@ -219,6 +229,9 @@ func (f *File) Verify() error {
 				return err
 			}
 			f.region.Release(e.data)
+			if err := done(len(e.data)); err != nil {
+				return err
+			}
 		}
 		return nil
 	})

@@ -5,8 +5,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime"
-	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -16,6 +14,7 @@ import (
 	"github.com/cria-llm/cria/internal/format/view"
 	"github.com/cria-llm/cria/internal/quant"
 	"github.com/cria-llm/cria/internal/sys/mmap"
+	"github.com/cria-llm/cria/internal/sys/mmap/mmaptest"
 	"github.com/cria-llm/cria/internal/tensor"
 )
 
@@ -112,24 +111,6 @@ func TestStreamedWeightsGiveTheSameBits(t *testing.T) {
 	}
 }
 
-// skipUnlessFaultsAreLocated reads bytes that are gone and skips the test where
-// the fault comes without an address, as in qemu-user, which emulates arm64.
-func skipUnlessFaultsAreLocated(t *testing.T, gone []byte) {
-	t.Helper()
-	if runtime.GOARCH != "arm64" {
-		return
-	}
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if _, located := recover().(interface{ Addr() uintptr }); !located {
-			t.Skip("this system does not say where a fault was, as emulators do not")
-		}
-	}()
-	if gone[0] == 0 {
-		t.Error("a byte that is gone was read")
-	}
-}
-
 // A file that is cut while its weights are in use ends the step with an error
 // that names it, and the process lives on.
 func TestTruncatedFileIsAnError(t *testing.T) {
@@ -142,7 +123,7 @@ func TestTruncatedFileIsAnError(t *testing.T) {
 		if err := os.Truncate(path, 0); err != nil {
 			t.Skip("a mapped file cannot be cut on this system:", err)
 		}
-		skipUnlessFaultsAreLocated(t, src.Mapped())
+		mmaptest.SkipUnlessFaultsAreLocated(t, src.Mapped())
 		_, err := product(t, cpu.Options{Workers: 2, Stream: stream}, src, make([]float32, 256), 1)
 		if err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("stream %v: %v; an error that names %s was expected", stream, err, path)
@@ -156,7 +137,7 @@ func TestTruncatedVectorIsAnError(t *testing.T) {
 	if err := os.Truncate(path, 0); err != nil {
 		t.Skip("a mapped file cannot be cut on this system:", err)
 	}
-	skipUnlessFaultsAreLocated(t, src.Mapped())
+	mmaptest.SkipUnlessFaultsAreLocated(t, src.Mapped())
 	d, err := cpu.New(cpu.Options{Workers: 2})
 	if err != nil {
 		t.Fatal(err)

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"runtime"
-	"runtime/debug"
 	"testing"
+
+	"github.com/cria-llm/cria/internal/sys/mmap/mmaptest"
 )
 
 func temp(t *testing.T, data []byte) string {
@@ -103,9 +103,7 @@ func TestGuard(t *testing.T) {
 	if err := os.Truncate(path, 0); err != nil {
 		t.Skip("a mapped file cannot be cut here: ", err)
 	}
-	if !faultsAreLocated(f.Bytes()) {
-		t.Skip("this system does not say where a fault was, as emulators do not")
-	}
+	mmaptest.SkipUnlessFaultsAreLocated(t, f.Bytes())
 	err = Guard(func() error {
 		sum := byte(0)
 		for _, b := range f.Bytes()[page+7:] {
@@ -130,15 +128,4 @@ func TestGuard(t *testing.T) {
 		}()
 		_ = Guard(func() error { panic("other") })
 	}()
-}
-
-// faultsAreLocated reads bytes that are gone and reports whether the fault comes
-// with an address. It does everywhere but in qemu-user.
-func faultsAreLocated(gone []byte) (yes bool) {
-	if runtime.GOARCH != "arm64" {
-		return true
-	}
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() { _, yes = recover().(interface{ Addr() uintptr }) }()
-	return gone[0] == 0
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/cria-llm/cria/internal/modelfile"
 	"github.com/cria-llm/cria/internal/quant"
-	"github.com/cria-llm/cria/internal/sys/par"
 )
 
 // convertConfig is everything that `cria convert` and `cria quantize` can be told.
@@ -80,11 +79,8 @@ func convertFlags(cmd *cobra.Command, c *convertConfig) {
 }
 
 func (c *convertConfig) run(cmd *cobra.Command) (err error) {
-	switch w := &c.Options.Workers; {
-	case *w < 0:
-		return usagef("--threads %d; it must be 0 (all that this process may use) or more", *w)
-	case *w == 0:
-		*w = par.DefaultWorkers()
+	if w := c.Options.Workers; w < 0 {
+		return usagef("--threads %d; it must be 0 (all that this process may use) or more", w)
 	}
 	if c.Options.Type != "" {
 		if err := checkType(c.Options.Type); err != nil {

@@ -2,8 +2,9 @@ package modelfile
 
 import (
 	"context"
-	"runtime"
 	"sync"
+
+	"github.com/cria-llm/cria/internal/sys/par"
 )
 
 // piece is a run of rows on its way from a source to a writer.
@@ -20,7 +21,7 @@ type piece struct {
 func stream(ctx context.Context, w tensorWriter, items []*item, opt ConvertOptions) error {
 	workers := opt.Workers
 	if workers <= 0 {
-		workers = runtime.GOMAXPROCS(0)
+		workers = par.DefaultWorkers()
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	order := make(chan *piece, workers)

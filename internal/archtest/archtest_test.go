@@ -71,7 +71,7 @@ var bans = []struct{ from, to, why string }{
 }
 
 // testOnly packages are imported by tests alone.
-var testOnly = []string{"internal/format/hostile"}
+var testOnly = []string{"internal/format/hostile", "internal/sys/mmaptest"}
 
 // applications do not know each other; only the pipeline may import several.
 const application = "an application"

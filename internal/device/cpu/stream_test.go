@@ -14,7 +14,7 @@ import (
 	"github.com/cria-llm/cria/internal/format/view"
 	"github.com/cria-llm/cria/internal/quant"
 	"github.com/cria-llm/cria/internal/sys/mmap"
-	"github.com/cria-llm/cria/internal/sys/mmap/mmaptest"
+	"github.com/cria-llm/cria/internal/sys/mmaptest"
 	"github.com/cria-llm/cria/internal/tensor"
 )
 

@@ -14,7 +14,7 @@ import (
 	"github.com/cria-llm/cria/internal/format/ferr"
 	"github.com/cria-llm/cria/internal/format/hostile"
 	"github.com/cria-llm/cria/internal/sys/mmap"
-	"github.com/cria-llm/cria/internal/sys/mmap/mmaptest"
+	"github.com/cria-llm/cria/internal/sys/mmaptest"
 	"github.com/cria-llm/cria/internal/tensor"
 )
 

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/cria-llm/cria/internal/sys/mmap"
-	"github.com/cria-llm/cria/internal/sys/mmap/mmaptest"
+	"github.com/cria-llm/cria/internal/sys/mmaptest"
 	"github.com/cria-llm/cria/internal/tensor"
 )
 

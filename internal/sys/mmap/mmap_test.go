@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/cria-llm/cria/internal/sys/mmap/mmaptest"
+	"github.com/cria-llm/cria/internal/sys/mmaptest"
 )
 
 func temp(t *testing.T, data []byte) string {

@@ -54,6 +54,7 @@ type Device struct {
 	rows    rowTask
 	attn    attnTask
 	storeKV storeTask
+	gemms   gemmTask
 }
 
 var _ device.Device = (*Device)(nil)
@@ -66,6 +67,7 @@ type workerScratch struct {
 	attn     kernel.AttnState
 	q        []float32 // queries of one attention piece
 	lo, hi   []int32
+	gemm     gemmScratch
 	_        [64]byte // keep workers' headers on different cache lines
 }
 

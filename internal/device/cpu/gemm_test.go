@@ -1,0 +1,105 @@
+package cpu
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// gemmOperand is a random matrix with gaps between its rows, which hold NaN.
+func gemmOperand(r *rand.Rand, rows, cols int, trans bool) gemmMat {
+	m := gemmMat{rows: rows, cols: cols, trans: trans}
+	if trans {
+		m.rows, m.cols = cols, rows
+	}
+	m.ld = m.cols + r.IntN(4)
+	m.data = make([]float32, m.rows*m.ld)
+	for i := range m.data {
+		m.data[i] = float32(math.NaN())
+	}
+	for i := range m.rows {
+		for j := range m.cols {
+			m.data[i*m.ld+j] = float32(r.NormFloat64())
+		}
+	}
+	return m
+}
+
+func (m gemmMat) at(i, j int) float64 {
+	if m.trans {
+		i, j = j, i
+	}
+	return float64(m.data[i*m.ld+j])
+}
+
+// TestGemm compares products with sums in float64, with one worker and three,
+// and holds that what lies between the rows of the result stays.
+func TestGemm(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	one, err := New(Options{Workers: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer one.Close()
+	three, err := New(Options{Workers: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer three.Close()
+	for i := range 60 {
+		m, n, k := 1+r.IntN(90), 1+r.IntN(90), 1+r.IntN(90)
+		if i%10 == 0 {
+			m, n, k = 1+r.IntN(300), 1+r.IntN(300), 1+r.IntN(900)
+		}
+		a := gemmOperand(r, m, k, r.IntN(2) == 0)
+		b := gemmOperand(r, k, n, r.IntN(2) == 0)
+		accumulate := r.IntN(2) == 0
+		c := gemmOperand(r, m, n, false)
+		before := append([]float32(nil), c.data...)
+		what := fmt.Sprintf("(%d, %d, %d) transposed %v %v, accumulate %v", m, n, k, a.trans, b.trans, accumulate)
+		one.Begin()
+		one.gemm(c, a, b, accumulate)
+		one.End()
+		gemmCompare(t, what, c, a, b, before, accumulate)
+		again := c
+		again.data = append([]float32(nil), before...)
+		three.Begin()
+		three.gemm(again, a, b, accumulate)
+		three.End()
+		for i := range c.data {
+			if math.Float32bits(c.data[i]) != math.Float32bits(again.data[i]) {
+				t.Fatalf("%s: element %d is %v with one worker and %v with three", what, i, c.data[i], again.data[i])
+			}
+		}
+	}
+}
+
+func gemmCompare(t *testing.T, what string, c, a, b gemmMat, before []float32, accumulate bool) {
+	t.Helper()
+	_, k := a.shape()
+	for i := range c.rows {
+		for j := range c.ld {
+			at := i*c.ld + j
+			if j >= c.cols {
+				if c.data[at] == c.data[at] {
+					t.Fatalf("%s: wrote between rows %d and %d", what, i, i+1)
+				}
+				continue
+			}
+			var want, size float64
+			if accumulate {
+				want = float64(before[at])
+				size = math.Abs(want)
+			}
+			for l := range k {
+				p := a.at(i, l) * b.at(l, j)
+				want += p
+				size += math.Abs(p)
+			}
+			if e := math.Abs(float64(c.data[at]) - want); !(e <= size*0x1p-20) {
+				t.Fatalf("%s: element (%d, %d) is %v, want %v", what, i, j, c.data[at], want)
+			}
+		}
+	}
+}

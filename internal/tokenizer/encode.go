@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"slices"
 	"strings"
+	"unsafe"
 )
 
 // EncodeOptions say what surrounds a text and what may be found in it. The zero
@@ -18,6 +19,19 @@ func (t *Tokenizer) Encode(text string, opt EncodeOptions) []int32 { return t.Ap
 
 // Append appends the ids of a text to ids and returns the longer slice.
 func (t *Tokenizer) Append(ids []int32, text string, opt EncodeOptions) []int32 {
+	s := t.scratch.Get().(*scratch)
+	defer t.scratch.Put(s)
+	ids = t.append(s, ids, text, opt)
+	if cap(s.text) > maxPooledText {
+		s.text = nil
+	}
+	return ids
+}
+
+// maxPooledText bounds what a scratch in the pool keeps of the texts it has seen.
+const maxPooledText = 1 << 16
+
+func (t *Tokenizer) append(s *scratch, ids []int32, text string, opt EncodeOptions) []int32 {
 	ids = slices.Grow(ids, len(text)/4+4) // what English text comes to
 	if bos := t.settings.bos; opt.BOS && bos.ok {
 		ids = append(ids, bos.id)
@@ -29,11 +43,11 @@ func (t *Tokenizer) Append(ids []int32, text string, opt EncodeOptions) []int32 
 			if n == 0 {
 				break
 			}
-			ids = append(t.appendText(ids, text[:at], prefix), id)
+			ids = append(t.appendText(s, ids, text[:at], prefix), id)
 			text, prefix = text[at+n:], t.PrefixAfterSpecial()
 		}
 	}
-	ids = t.appendText(ids, text, prefix)
+	ids = t.appendText(s, ids, text, prefix)
 	if eos := t.settings.eos; opt.EOS && eos.ok {
 		ids = append(ids, eos.id)
 	}
@@ -41,7 +55,7 @@ func (t *Tokenizer) Append(ids []int32, text string, opt EncodeOptions) []int32 
 }
 
 // appendText encodes text without special tokens.
-func (t *Tokenizer) appendText(ids []int32, text string, prefix bool) []int32 {
+func (t *Tokenizer) appendText(s *scratch, ids []int32, text string, prefix bool) []int32 {
 	if t.settings.removeExtra {
 		text = squeeze(text)
 	}
@@ -49,10 +63,9 @@ func (t *Tokenizer) appendText(ids []int32, text string, prefix bool) []int32 {
 		return ids
 	}
 	if prefix {
-		text = " " + text
+		s.text = append(append(s.text[:0], ' '), text...)
+		text = unsafe.String(unsafe.SliceData(s.text), len(s.text)) // until the next text only
 	}
-	s := t.scratch.Get().(*scratch)
-	defer t.scratch.Put(s)
 	out := output{ids: ids}
 	switch {
 	case t.global:

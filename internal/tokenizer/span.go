@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"unicode/utf8"
 	"unsafe"
 )
@@ -13,8 +14,9 @@ import (
 
 // scratch is what one call of Encode works with.
 type scratch struct {
-	window int // characters, see encodeSegment
-	memo   []memo
+	window int    // characters, see encodeSegment
+	text   []byte // a text with its dummy prefix
+	memo   []memo // a power of two long
 	miss   output // ids of a segment that memo does not have
 
 	symbols         // of a segment
@@ -37,16 +39,17 @@ type memo struct {
 }
 
 const (
-	memoText  = 16
-	memoBits  = 13 // 8,192 entries of 64 bytes: about what an L2 cache holds
-	memoCount = 1 << memoBits
+	memoText = 16
+	memoBits = 13 // 8,192 entries of 64 bytes: about what an L2 cache holds
+	bulkBits = 16 // 4 MiB: fetching an entry from there is cheaper than merging
 )
 
 // encodeSpan encodes a text that contains no user-defined symbol.
 func (t *Tokenizer) encodeSpan(s *scratch, out *output, text string) {
 	if s.memo == nil {
-		s.memo = make([]memo, memoCount)
+		s.memo = make([]memo, 1<<memoBits)
 	}
+	shift := bits.LeadingZeros64(uint64(len(s.memo) - 1))
 	for i := 0; i < len(text); {
 		end := t.segmentEnd(text, i)
 		if end-i > memoText {
@@ -55,7 +58,7 @@ func (t *Tokenizer) encodeSpan(s *scratch, out *output, text string) {
 			continue
 		}
 		key := loadPadded(text, i, end-i)
-		h := (key[0] ^ key[1]*0xFF51AFD7ED558CCD ^ uint64(end-i)) * 0x9E3779B97F4A7C15 >> (64 - memoBits)
+		h := (key[0] ^ key[1]*0xFF51AFD7ED558CCD ^ uint64(end-i)) * 0x9E3779B97F4A7C15 >> shift
 		m := &s.memo[h]
 		ids := m.ids[:m.n]
 		if m.text != key || int(m.size) != end-i {

@@ -2,7 +2,6 @@ package llama
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/cria-llm/cria/internal/device"
 )
@@ -108,15 +107,13 @@ func (m *Model) transform(tokens []int32, kv device.KV) {
 	c, d := &m.Config, m.dev
 	x, xn, q, k, v := m.x.Slice(0, n), m.xn.Slice(0, n), m.q.Slice(0, n), m.k.Slice(0, n), m.v.Slice(0, n)
 	att, proj, gate, up := m.att.Slice(0, n), m.proj.Slice(0, n), m.gate.Slice(0, n), m.up.Slice(0, n)
-	scale := float32(1 / math.Sqrt(float64(c.HeadDim)))
 	d.Embed(x, m.embed, tokens)
 	for i := range m.layers {
 		l := &m.layers[i]
 		d.RMSNorm(xn, x, l.attnNorm, c.NormEps)
 		m.three = [3]device.Tensor{q, k, v}
 		l.qkv.Forward(d, m.three[:], xn)
-		// The queries carry the softmax's 1/sqrt(HeadDim).
-		d.RoPE(q, c.HeadDim, m.spans, m.rope.cos, m.rope.sin, scale)
+		d.RoPE(q, c.HeadDim, m.spans, m.rope.cos, m.rope.sin, c.attnScale())
 		d.RoPE(k, c.HeadDim, m.spans, m.rope.cos, m.rope.sin, 1)
 		d.StoreKV(kv, i, k, v, m.spans)
 		d.Attention(att, q, kv, i, m.spans)

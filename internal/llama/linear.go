@@ -8,6 +8,9 @@ import "github.com/cria-llm/cria/internal/device"
 type Linear interface {
 	// Forward: y[i] = x . W[i]^T, shapes (rows, out_i) and (rows, in).
 	Forward(d device.Device, y []device.Tensor, x device.Tensor)
+	// Backward: dx = sum over i of dy[i] . W[i], overwritten; gradients of those
+	// W that learn are added to. x is Forward's input.
+	Backward(d device.Trainer, dx device.Tensor, dy []device.Tensor, x device.Tensor)
 	// Weights lists the matrices, for counting and freeing.
 	Weights() []device.Weight
 }
@@ -16,5 +19,9 @@ type Linear interface {
 type matrices []device.Weight
 
 func (m matrices) Forward(d device.Device, y []device.Tensor, x device.Tensor) { d.MatMul(y, x, m) }
+
+func (m matrices) Backward(d device.Trainer, dx device.Tensor, dy []device.Tensor, x device.Tensor) {
+	d.MatMulBackward(dx, dy, x, m)
+}
 
 func (m matrices) Weights() []device.Weight { return m }

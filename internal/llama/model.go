@@ -58,6 +58,7 @@ type Model struct {
 	spans              []device.Span // the micro-batch's, reused
 	pick               []int32       // rows whose logits are wanted, reused
 	loaded             []device.Weight
+	shared             bool // the weights are a TrainModel's
 	one, two           [2]device.Tensor
 	three              [3]device.Tensor
 }
@@ -72,15 +73,7 @@ func NewModel(dev device.Device, cfg Config, src Source, opt Options, progress f
 		return nil, fmt.Errorf("llama: a context of %d tokens; it must be 0 (the model's own) or more", opt.Context)
 	}
 	m := &Model{Config: cfg, dev: dev, Context: opt.Context, maxRows: opt.MaxRows, maxLogits: opt.MaxLogits}
-	if m.Context == 0 {
-		m.Context = cfg.MaxSeqLen
-	}
-	if m.maxRows == 0 {
-		m.maxRows = defaultMaxRows
-	}
-	if m.maxLogits == 0 {
-		m.maxLogits = defaultMaxLogits
-	}
+	m.defaults()
 	l := &loader{m: m, src: src, progress: progress, total: 9*cfg.NLayers + 3}
 	l.all()
 	if l.err == nil {
@@ -90,6 +83,19 @@ func NewModel(dev device.Device, cfg Config, src Source, opt Options, progress f
 		return nil, errors.Join(l.err, m.Close())
 	}
 	return m, nil
+}
+
+// defaults fills what Options left open.
+func (m *Model) defaults() {
+	if m.Context == 0 {
+		m.Context = m.Config.MaxSeqLen
+	}
+	if m.maxRows == 0 {
+		m.maxRows = defaultMaxRows
+	}
+	if m.maxLogits == 0 {
+		m.maxLogits = defaultMaxLogits
+	}
 }
 
 // loader loads tensors by name and keeps the first error.
@@ -179,7 +185,7 @@ func (m *Model) allocate() error {
 // Close frees the model's memory on the device.
 func (m *Model) Close() error {
 	for _, w := range m.loaded {
-		if w != nil {
+		if w != nil && !m.shared {
 			m.dev.FreeWeight(w)
 		}
 	}

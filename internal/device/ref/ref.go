@@ -26,8 +26,8 @@ type Device[T Float] struct{}
 func New[T Float]() *Device[T] { return &Device[T]{} }
 
 var (
-	_ device.Device = (*Device[float32])(nil)
-	_ device.Device = (*Device[float64])(nil)
+	_ device.Trainer = (*Device[float32])(nil)
+	_ device.Trainer = (*Device[float64])(nil)
 )
 
 type memory[T Float] struct{ v []T }
@@ -47,6 +47,15 @@ func (w *weight[T]) DType() tensor.DType { return w.dt }
 func (w *weight[T]) Shape() (int, int)   { return w.rows, w.cols }
 func (w *weight[T]) Bytes() int          { return w.rows * w.dt.RowBytes(w.cols) }
 
+// weightOf is what a device.Weight of this device is: a weight, or the values of a
+// parameter.
+func weightOf[T Float](w device.Weight) *weight[T] {
+	if p, ok := w.(*param[T]); ok {
+		return &p.weight
+	}
+	return w.(*weight[T])
+}
+
 // Name returns the device's name.
 func (d *Device[T]) Name() string { return fmt.Sprintf("reference (%T)", T(0)) }
 
@@ -58,24 +67,26 @@ func (d *Device[T]) Tensor(rows, cols int) (device.Tensor, error) {
 // Free leaves the tensor to the collector.
 func (d *Device[T]) Free(device.Tensor) {}
 
-func data[T Float](t device.Tensor) []T {
+// Data returns a tensor's elements themselves: gradient checks change single ones
+// in T's precision.
+func Data[T Float](t device.Tensor) []T {
 	return t.Mem.(*memory[T]).v[t.Off : t.Off+t.Rows*t.Cols]
 }
 
 func row[T Float](t device.Tensor, r int) []T {
-	return data[T](t)[r*t.Cols : (r+1)*t.Cols]
+	return Data[T](t)[r*t.Cols : (r+1)*t.Cols]
 }
 
 // Upload copies host values to a tensor.
 func (d *Device[T]) Upload(dst device.Tensor, src []float32) {
 	for i, v := range src {
-		data[T](dst)[i] = T(v)
+		Data[T](dst)[i] = T(v)
 	}
 }
 
 // Download copies a tensor to the host, rounding to f32.
 func (d *Device[T]) Download(dst []float32, src device.Tensor) {
-	for i, v := range data[T](src) {
+	for i, v := range Data[T](src) {
 		dst[i] = float32(v)
 	}
 }
@@ -115,7 +126,7 @@ func (d *Device[T]) Close() error { return nil }
 
 // Embed: y[i] = table[ids[i]].
 func (d *Device[T]) Embed(y device.Tensor, table device.Weight, ids []int32) {
-	w := table.(*weight[T])
+	w := weightOf[T](table)
 	for i, id := range ids {
 		copy(row[T](y, i), w.v[int(id)*w.cols:(int(id)+1)*w.cols])
 	}
@@ -123,7 +134,7 @@ func (d *Device[T]) Embed(y device.Tensor, table device.Weight, ids []int32) {
 
 // RMSNorm: y = x / sqrt(mean(x^2) + eps) * gain (arXiv 1910.07467, equation 4).
 func (d *Device[T]) RMSNorm(y, x device.Tensor, gain device.Weight, eps float32) {
-	g := gain.(*weight[T]).v
+	g := weightOf[T](gain).v
 	for r := range x.Rows {
 		in, out := row[T](x, r), row[T](y, r)
 		var sum T
@@ -140,7 +151,7 @@ func (d *Device[T]) RMSNorm(y, x device.Tensor, gain device.Weight, eps float32)
 // MatMul: y[i] = x . w[i]^T.
 func (d *Device[T]) MatMul(y []device.Tensor, x device.Tensor, w []device.Weight) {
 	for i := range w {
-		m := w[i].(*weight[T])
+		m := weightOf[T](w[i])
 		for r := range x.Rows {
 			in, out := row[T](x, r), row[T](y[i], r)
 			for o := range out {
@@ -156,8 +167,8 @@ func (d *Device[T]) MatMul(y []device.Tensor, x device.Tensor, w []device.Weight
 
 // Add: y += x.
 func (d *Device[T]) Add(y, x device.Tensor) {
-	for i, v := range data[T](x) {
-		data[T](y)[i] += v
+	for i, v := range Data[T](x) {
+		Data[T](y)[i] += v
 	}
 }
 
@@ -170,7 +181,7 @@ func (d *Device[T]) Gather(y, x device.Tensor, rows []int32) {
 
 // SwiGLU: y = silu(gate) * up (arXiv 2002.05202, equation 6).
 func (d *Device[T]) SwiGLU(y, gate, up device.Tensor) {
-	g, u, out := data[T](gate), data[T](up), data[T](y)
+	g, u, out := Data[T](gate), Data[T](up), Data[T](y)
 	for i := range out {
 		out[i] = g[i] / (1 + T(math.Exp(-float64(g[i])))) * u[i]
 	}

@@ -121,8 +121,8 @@ func (m *TrainModel) check(b *TrainBatch) error {
 	}
 	row := 0
 	for i, s := range b.Spans {
-		if s.Row != row || s.N <= 0 || s.Pos < 0 || s.Lo != s.Pos {
-			return fmt.Errorf("llama: span %d (row %d, %d rows, position %d, visible from %d) does not continue row %d, or does not see its own rows only", i, s.Row, s.N, s.Pos, s.Lo, row)
+		if s.Row != row || s.N <= 0 || s.Pos < 0 || s.Lo < 0 || s.Lo > s.Pos {
+			return fmt.Errorf("llama: span %d (row %d, %d rows, position %d, visible from %d) does not continue row %d, or does not see its first row", i, s.Row, s.N, s.Pos, s.Lo, row)
 		}
 		if end := s.Pos + s.N; end > m.Context {
 			return fmt.Errorf("llama: position %d is beyond the context of %d tokens", end-1, m.Context)

@@ -90,7 +90,9 @@ type Trainer interface {
 	// y = softmax(q k^T) v over the rows of the same span whose positions are Lo
 	// to the row's own. Shapes (rows, heads*headDim) for q and y, (rows,
 	// KV heads*headDim) for k and v, (rows, heads) for lse, the softmax's
-	// log-sum-exp, which the backward op needs. q is already scaled.
+	// log-sum-exp, which the backward op needs. q is already scaled. Rows that see
+	// nothing, because their position is below Lo or no span has them, get 0 here
+	// and in the gradients.
 	SelfAttention(y, lse, q, k, v Tensor, headDim int, spans []Span)
 	// SelfAttentionBackward overwrites dq, dk and dv. It computes the
 	// probabilities again from lse (arXiv 2205.14135, algorithm 4).
@@ -110,7 +112,8 @@ type Trainer interface {
 	//
 	// (z-loss: arXiv 2204.02311, section 5) making the logits only once: it
 	// overwrites dhidden and out (LogProb and LSE), and adds to head's gradient
-	// where it is a Param. Rows with target -1 or weight 0 contribute nothing.
+	// where it is a Param. Rows with target -1 or weight 0 contribute nothing, and
+	// out and dhidden are 0 there.
 	CrossEntropy(out LogProbs, dhidden, hidden Tensor, head Weight, targets []int32, weights []float32, zLoss float32)
 
 	// SumSquares returns the sum of squares of a tensor, in float64 and one fixed

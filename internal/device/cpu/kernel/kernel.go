@@ -201,6 +201,9 @@ type Set struct {
 	StoreKVF32, StoreKVF16, StoreKVQ8 func(kpage, vpage []byte, k, v []float32, h, pos int)
 	AttnF32, AttnF16, AttnQ8          AttnTile
 
+	// Gemm multiplies matrices in training.
+	Gemm Gemm
+
 	// Limits measures this core's peaks; nil members are not to be had here.
 	Limits Limits
 }

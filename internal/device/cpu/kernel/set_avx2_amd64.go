@@ -18,6 +18,7 @@ func avx2Set() *Set {
 	s.Name = "avx2"
 	s.PanelRows = 8
 	s.Quant = avx2Quant()
+	s.Gemm = avx2Gemm()
 	s.Limits = avx2Limits()
 	s.MatF32, s.MatF16, s.MatBF16 = avx2MatF32, avx2MatF16, avx2MatBF16
 	s.useAVX2()

@@ -16,6 +16,7 @@ func avx512Set() *Set {
 	s := genericSet()
 	s.Name = "avx512"
 	s.Quant = avx512Quant()
+	s.Gemm = avx512Gemm()
 	s.Limits = avx512Limits()
 	s.MatF32, s.MatF16, s.MatBF16 = avx512MatF32, avx512MatF16, avx512MatBF16
 	s.useAVX2()

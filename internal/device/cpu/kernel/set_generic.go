@@ -24,6 +24,7 @@ func genericSet() *Set {
 		AttnF32:        genericAttnF32,
 		AttnF16:        genericAttnF16,
 		AttnQ8:         genericAttnQ8,
+		Gemm:           genericGemm(),
 		Limits:         genericLimits(),
 	}
 }

@@ -1,6 +1,10 @@
 package cpu
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/cria-llm/cria/internal/device/cpu/kernel"
+)
 
 // gemmMat is a matrix in memory: element (i, j) of the (rows, cols) that are
 // stored is data[i*ld+j]. With trans set the operand is its transpose, of shape
@@ -12,12 +16,9 @@ type gemmMat struct {
 	trans      bool
 }
 
-// shape is the operand's.
-func (m gemmMat) shape() (rows, cols int) {
-	if m.trans {
-		return m.cols, m.rows
-	}
-	return m.rows, m.cols
+// dense is a row-major matrix without gaps.
+func dense(data []float32, rows, cols int) gemmMat {
+	return gemmMat{data: data, rows: rows, cols: cols, ld: cols}
 }
 
 // t is the transpose of m.
@@ -26,85 +27,259 @@ func (m gemmMat) t() gemmMat {
 	return m
 }
 
-// dense is a row-major matrix without gaps.
-func dense(data []float32, rows, cols int) gemmMat {
-	return gemmMat{data: data, rows: rows, cols: cols, ld: cols}
+// shape is the operand's.
+func (m *gemmMat) shape() (rows, cols int) {
+	if m.trans {
+		return m.cols, m.rows
+	}
+	return m.rows, m.cols
 }
+
+// from is the memory from the operand's element (i, j) on.
+func (m *gemmMat) from(i, j int) []float32 {
+	if m.trans {
+		i, j = j, i
+	}
+	return m.data[i*m.ld+j:]
+}
+
+const (
+	// gemmShared is how many floats of A, and of B, are packed at once for all
+	// workers: pieces of 1,024 rows and columns where K is long.
+	gemmShared = 2 << 20
+	gemmRangeK = 2048
+
+	// A part is at most gemmRows x gemmCols elements of C: a block of A stays in
+	// the second cache level while panels of B pass, each of them in the first.
+	// Rows are a multiple of every set's tile.
+	gemmRows = 96
+	gemmCols = 256
+
+	// A product is cut into gemmParts where parts do not get smaller than
+	// gemmPartFLOPs, about 0.1 ms of a slow core.
+	gemmParts     = 64
+	gemmPartFLOPs = 4e6
+
+	// gemmPackElems is about how much one part packs.
+	gemmPackElems = 64 << 10
+
+	// gemmSerialFLOPs is the size up to which a product is not worth the other
+	// workers' while.
+	gemmSerialFLOPs = 1e6
+
+	// gemmOneCols is how many columns of B a worker packs for itself.
+	gemmOneCols = 192
+)
 
 // gemmScratch is what one worker needs for products of its own.
-type gemmScratch struct{}
+type gemmScratch struct {
+	a    []float32 // a packed block of gemmRows
+	b    []float32 // a packed block of gemmOneCols
+	edge []float32 // of kernel.Gemm.Block
+}
 
-// gemmTask is the running product of a whole pool.
+// gemmTask is the running product of the whole pool.
 type gemmTask struct {
-	d          *Device
-	c, a, b    gemmMat
-	accumulate bool
-	step       int
+	d       *Device
+	c, a, b gemmMat
+	add     bool
+
+	packedA, packedB []float32 // block of K by block of K
+
+	// The piece at hand: rows, columns and steps along K.
+	i, j, k, m, n, kn int
+	kb                int // length of a block of K
+	rows, cols        int // of a part
+
+	packing            bool
+	perPartA, perPartB int // panels that a part packs
+	partsA, partsB     int // for each block of K, 0 where it is packed already
 }
 
-// gemmPartFLOPs bounds a part to well under the millisecond that a kernel call
-// may last.
-const gemmPartFLOPs = 30e6
+// growGemm makes room for products, so that they allocate nothing.
+func (d *Device) growGemm() error {
+	if d.gemms.packedA != nil {
+		return nil
+	}
+	g := &d.set.Gemm
+	// Panels may be padded by a tile in every block of K.
+	shared := gemmShared + gemmRangeK*max(g.MR, g.NR)
+	one := kernel.GemmMaxBlock*(gemmRows+gemmOneCols+g.NR) + gemmRows*g.NR
+	mem, err := d.newArena(4 * (2*shared + len(d.scratch)*one))
+	if err != nil {
+		return err
+	}
+	f := mem.Float32s()
+	take := func(n int) []float32 {
+		t := f[:n:n]
+		f = f[n:]
+		return t
+	}
+	for i := range d.scratch {
+		d.scratch[i].gemm = gemmScratch{
+			a:    take(kernel.GemmMaxBlock * gemmRows),
+			b:    take(kernel.GemmMaxBlock * (gemmOneCols + g.NR)),
+			edge: take(gemmRows * g.NR),
+		}
+	}
+	d.gemms.d, d.gemms.packedA, d.gemms.packedB = d, take(shared), take(shared)
+	return nil
+}
 
-// gemm computes c = a . b, or c += a . b with accumulate, on all workers. c is
-// not transposed and does not overlap a and b. The bits of the result depend on
-// the shapes alone.
+// gemm computes c = a . b, or c += a . b with accumulate, on all workers, in the
+// order that kernel.Gemm documents. c is not transposed and does not overlap a
+// and b.
 func (d *Device) gemm(c, a, b gemmMat, accumulate bool) {
-	k := mustGemm(c, a, b)
+	k := mustGemm(&c, &a, &b)
+	m, n := c.rows, c.cols
+	if m == 0 || n == 0 {
+		return
+	}
+	if err := d.growGemm(); err != nil {
+		panic(fmt.Sprintf("cpu: no memory for products: %v", err))
+	}
+	if 2*float64(m)*float64(n)*float64(k) <= gemmSerialFLOPs {
+		d.gemmOne(&d.scratch[0].gemm, c, a, b, accumulate)
+		return
+	}
 	t := &d.gemms
-	t.d, t.c, t.a, t.b, t.accumulate = d, c, a, b, accumulate
-	t.step = min(c.rows, max(1, int(gemmPartFLOPs/(2*float64(c.cols)*float64(max(1, k))+1))))
-	if c.rows > 0 {
-		d.pool.Run(t, (c.rows+t.step-1)/t.step)
+	t.c, t.a, t.b = c, a, b
+	g := &d.set.Gemm
+	t.kb = kernel.GemmBlock(k)
+	rangeK := max(1, gemmRangeK/t.kb) * t.kb
+	most := gemmShared / min(k, rangeK)
+	stepM, stepN := evenSteps(m, most, gemmRows), evenSteps(n, most, g.NR)
+	for t.k = 0; t.k < k; t.k += rangeK {
+		t.kn = min(rangeK, k-t.k)
+		t.add = accumulate || t.k > 0
+		for t.j = 0; t.j < n; t.j += stepN {
+			t.n = min(stepN, n-t.j)
+			for t.i = 0; t.i < m; t.i += stepM {
+				t.m = min(stepM, m-t.i)
+				t.pack(t.j == 0 || stepM < m, t.i == 0)
+				t.multiply()
+			}
+		}
 	}
 }
 
-// Part computes some rows of c.
+// evenSteps cuts n into steps as equal as can be of at most most, multiples of
+// unit.
+func evenSteps(n, most, unit int) int {
+	most = max(unit, most/unit*unit)
+	steps := (n + most - 1) / most
+	return (n + steps*unit - 1) / (steps * unit) * unit
+}
+
+// pack packs the piece's rows of A and columns of B.
+func (t *gemmTask) pack(a, b bool) {
+	g := &t.d.set.Gemm
+	t.packing = true
+	t.perPartA, t.perPartB = max(1, gemmPackElems/(g.MR*t.kb)), max(1, gemmPackElems/(g.NR*t.kb))
+	t.partsA, t.partsB = 0, 0
+	if a {
+		t.partsA = ceilDiv(ceilDiv(t.m, g.MR), t.perPartA)
+	}
+	if b {
+		t.partsB = ceilDiv(ceilDiv(t.n, g.NR), t.perPartB)
+	}
+	t.d.pool.Run(t, (t.partsA+t.partsB)*ceilDiv(t.kn, t.kb))
+}
+
+// multiply computes the piece of C.
+func (t *gemmTask) multiply() {
+	g := &t.d.set.Gemm
+	t.packing = false
+	t.rows, t.cols = gemmRows, gemmCols/g.NR*g.NR
+	for {
+		parts := ceilDiv(t.m, t.rows) * ceilDiv(t.n, t.cols)
+		flops := 2 * float64(t.rows) * float64(t.cols) * float64(t.kn)
+		if parts >= gemmParts || flops < 2*gemmPartFLOPs || t.cols < 2*g.NR {
+			t.d.pool.Run(t, parts)
+			return
+		}
+		t.cols = ceilDiv(t.cols/2, g.NR) * g.NR
+	}
+}
+
+func ceilDiv(a, b int) int { return (a + b - 1) / b }
+
+// Part packs some panels of one block of K, or computes one tile of C over all
+// of the piece's K.
 func (t *gemmTask) Part(worker, part int) {
-	lo := part * t.step
-	hi := min(lo+t.step, t.c.rows)
-	c, a := t.c, t.a
-	c.data, c.rows = c.data[lo*c.ld:], hi-lo
-	if a.trans {
-		a.data, a.cols = a.data[lo:], hi-lo
-	} else {
-		a.data, a.rows = a.data[lo*a.ld:], hi-lo
+	if t.packing {
+		n := t.partsA + t.partsB
+		block, part := part/n, part%n
+		if part < t.partsA {
+			t.packA(block, part)
+		} else {
+			t.packB(block, part-t.partsA)
+		}
+		return
 	}
-	t.d.gemmOne(&t.d.scratch[worker].gemm, c, a, t.b, t.accumulate)
+	g := &t.d.set.Gemm
+	down := ceilDiv(t.m, t.rows)
+	i, j := part%down*t.rows, part/down*t.cols
+	m, n := min(t.rows, t.m-i), min(t.cols, t.n-j)
+	c := t.c.from(t.i+i, t.j+j)
+	for k := 0; k < t.kn; k += t.kb {
+		kn := min(t.kb, t.kn-k)
+		a := t.packedA[g.PackedA(t.m, k)+i*kn:]
+		b := t.packedB[g.PackedB(k, t.n)+j*kn:]
+		g.Block(c, t.c.ld, g.APanels(a, kn), b, m, n, kn, t.add || k > 0, t.d.scratch[worker].gemm.edge)
+	}
 }
 
-// gemmOne is gemm on the calling worker, whose scratch s is: inside of a part of
-// another op, such as attention with one part per head.
+func (t *gemmTask) packA(block, part int) {
+	g := &t.d.set.Gemm
+	k := block * t.kb
+	kn := min(t.kb, t.kn-k)
+	i := part * t.perPartA * g.MR
+	m := min(t.perPartA*g.MR, t.m-i)
+	g.PackA(t.packedA[g.PackedA(t.m, k)+i*kn:], t.a.from(t.i+i, t.k+k), t.a.ld, t.a.trans, m, kn)
+}
+
+func (t *gemmTask) packB(block, part int) {
+	g := &t.d.set.Gemm
+	k := block * t.kb
+	kn := min(t.kb, t.kn-k)
+	j := part * t.perPartB * g.NR
+	n := min(t.perPartB*g.NR, t.n-j)
+	g.PackB(t.packedB[g.PackedB(k, t.n)+j*kn:], t.b.from(t.k+k, t.j+j), t.b.ld, t.b.trans, kn, n)
+}
+
+// gemmOne is gemm on the calling worker alone, whose scratch s is: inside of a
+// part of another op, such as attention with a part per head. growGemm has made
+// the scratch. The bits are gemm's.
 func (d *Device) gemmOne(s *gemmScratch, c, a, b gemmMat, accumulate bool) {
-	k := mustGemm(c, a, b)
-	at := func(m gemmMat, i, j int) float32 {
-		if m.trans {
-			i, j = j, i
-		}
-		return m.data[i*m.ld+j]
-	}
-	for i := range c.rows {
-		y := c.data[i*c.ld : i*c.ld+c.cols]
-		if !accumulate {
-			clear(y)
-		}
-		for l := range k {
-			f := at(a, i, l)
-			if !b.trans {
-				for j, v := range b.data[l*b.ld : l*b.ld+len(y)] {
-					y[j] += float32(f * v)
+	k := mustGemm(&c, &a, &b)
+	g := &d.set.Gemm
+	kb := kernel.GemmBlock(k)
+	stepN := ceilDiv(gemmOneCols, g.NR) * g.NR
+	for l := 0; l == 0 || l < k; l += kb {
+		kn := min(kb, k-l)
+		for j := 0; j < c.cols; j += stepN {
+			n := min(stepN, c.cols-j)
+			if kn > 0 {
+				g.PackB(s.b, b.from(l, j), b.ld, b.trans, kn, n)
+			}
+			for i := 0; i < c.rows; i += gemmRows {
+				m := min(gemmRows, c.rows-i)
+				rows := g.APanels(s.a, kn)
+				if kn > 0 {
+					g.PackA(s.a, a.from(i, l), a.ld, a.trans, m, kn)
 				}
-				continue
+				g.Block(c.from(i, j), c.ld, rows, s.b, m, n, kn, accumulate || l > 0, s.edge)
 			}
-			for j := range y {
-				y[j] += float32(f * b.data[j*b.ld+l])
-			}
+		}
+		if k == 0 {
+			return
 		}
 	}
 }
 
 // mustGemm returns the length of the sums.
-func mustGemm(c, a, b gemmMat) int {
+func mustGemm(c, a, b *gemmMat) int {
 	m, k := a.shape()
 	k2, n := b.shape()
 	if c.trans || c.rows != m || c.cols != n || k != k2 {

@@ -75,6 +75,48 @@ func TestGemm(t *testing.T) {
 	}
 }
 
+// TestGemmPieces holds that a product cut into pieces and parts has the bits of
+// the one that a single worker computes alone, and allocates nothing.
+func TestGemmPieces(t *testing.T) {
+	d, err := New(Options{Workers: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := d.growGemm(); err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(3, 4))
+	for _, shape := range [][3]int{{1100, 20, 2100}, {20, 1100, 2100}, {260, 530, 70}, {130, 40, 4500}, {5, 3, 0}, {0, 4, 4}} {
+		m, n, k := shape[0], shape[1], shape[2]
+		a := gemmOperand(r, m, k, r.IntN(2) == 0)
+		b := gemmOperand(r, k, n, r.IntN(2) == 0)
+		one, all := gemmOperand(r, m, n, false), gemmMat{}
+		for _, accumulate := range []bool{false, true} {
+			all = one
+			all.data = append([]float32(nil), one.data...)
+			d.gemmOne(&d.scratch[1].gemm, one, a, b, accumulate)
+			d.Begin()
+			d.gemm(all, a, b, accumulate)
+			d.End()
+			for i := range one.data {
+				if math.Float32bits(one.data[i]) != math.Float32bits(all.data[i]) {
+					t.Fatalf("%v: element %d is %v alone and %v in parts", shape, i, one.data[i], all.data[i])
+				}
+			}
+		}
+		d.Begin()
+		allocs := testing.AllocsPerRun(1, func() {
+			d.gemm(all, a, b, false)
+			d.gemmOne(&d.scratch[0].gemm, all, a, b, true)
+		})
+		d.End()
+		if allocs != 0 {
+			t.Errorf("%v: %v allocations", shape, allocs)
+		}
+	}
+}
+
 func gemmCompare(t *testing.T, what string, c, a, b gemmMat, before []float32, accumulate bool) {
 	t.Helper()
 	_, k := a.shape()

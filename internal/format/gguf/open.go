@@ -18,18 +18,37 @@ import (
 // any part of a split set ("…-00001-of-00003.gguf") opens the set.
 func Open(path string) (*File, error) {
 	f := &File{path: path, byName: map[string]*view.Tensor{}}
-	if err := mmap.Guard(f.open); err != nil {
+	err := mmap.Guard(func() error {
+		p, err := f.add(path)
+		if err != nil {
+			return err
+		}
+		return f.open(p)
+	})
+	if err != nil {
 		_ = f.Close()
 		return nil, err
 	}
 	return f, nil
 }
 
-func (f *File) open() error {
-	p, err := f.add(f.path)
+// OpenBytes is Open of a file that is in memory; name stands for its path. A part
+// of a set is refused by the name's lack of a number.
+func OpenBytes(name string, data []byte) (*File, error) {
+	f := &File{path: name, byName: map[string]*view.Tensor{}}
+	p, err := f.addMapped(mmap.FromBytes(name, data))
 	if err != nil {
-		return err
+		return nil, err
 	}
+	if err := f.open(p); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// open completes a file of which one part has been read.
+func (f *File) open(p *part) error {
 	f.kvs, f.index = p.kvs, p.index
 	count, isSplit, err := f.GetUint(keySplitCount)
 	if err != nil {
@@ -63,6 +82,10 @@ func (f *File) add(path string) (*part, error) {
 	if err != nil {
 		return nil, err
 	}
+	return f.addMapped(m)
+}
+
+func (f *File) addMapped(m *mmap.File) (*part, error) {
 	f.maps = append(f.maps, m)
 	p, err := parse(m)
 	if err != nil {

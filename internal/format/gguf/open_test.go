@@ -266,3 +266,50 @@ func TestCutWhileRead(t *testing.T) {
 		return err
 	})
 }
+
+// TestOpenBytes: a file in memory is read, and refused, as one on disk is.
+func TestOpenBytes(t *testing.T) {
+	for _, c := range hostile.GGUF() {
+		path, err := c.Write(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		st, err := os.Stat(path)
+		if err != nil || st.IsDir() || st.Size() > 64<<20 {
+			continue
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f, err := OpenBytes("inside", data); err == nil {
+			_ = f.Close()
+			t.Errorf("%s: it is accepted", c.Name)
+		} else if !strings.Contains(err.Error(), "inside") {
+			t.Errorf("%s: the error does not name the file: %v", c.Name, err)
+		}
+	}
+	path := filepath.Join("testdata", "py.gguf")
+	onDisk, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer onDisk.Close()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := OpenBytes("inside", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if !reflect.DeepEqual(f.KVs(), onDisk.KVs()) || len(f.Tensors()) == 0 || len(f.Tensors()) != len(onDisk.Tensors()) {
+		t.Fatalf("%d entries and %d tensors in memory, %d and %d on disk", len(f.KVs()), len(f.Tensors()), len(onDisk.KVs()), len(onDisk.Tensors()))
+	}
+	for i, want := range onDisk.Tensors() {
+		if got := f.Tensors()[i]; got.Key != want.Key || !reflect.DeepEqual(got.Mapped(), want.Mapped()) {
+			t.Errorf("tensor %d is %s in memory and %s on disk, or has other bytes", i, got.Key, want.Key)
+		}
+	}
+}

@@ -19,8 +19,9 @@ import (
 
 // File is a file mapped for reading.
 type File struct {
-	name string
-	data []byte
+	name  string
+	data  []byte
+	given bool // FromBytes'
 }
 
 // open lists all mapped files, so that a fault's address finds its file.
@@ -59,6 +60,11 @@ func Open(path string) (*File, error) {
 	return m, nil
 }
 
+// FromBytes gives bytes that are in memory anyway, such as those of the program
+// itself, the form of a mapped file. They are not freed, and nothing of them is
+// released.
+func FromBytes(name string, data []byte) *File { return &File{name: name, data: data, given: true} }
+
 // Name returns the path that the file was opened with.
 func (f *File) Name() string { return f.name }
 
@@ -70,7 +76,7 @@ func (f *File) Bytes() []byte { return f.data }
 func (f *File) Close() error {
 	data := f.data
 	f.data = nil
-	if data == nil {
+	if data == nil || f.given {
 		return nil
 	}
 	open.Lock()
@@ -81,7 +87,7 @@ func (f *File) Close() error {
 
 // Sequential says that the whole file will be read once from start to end.
 func (f *File) Sequential() {
-	if len(f.data) > 0 {
+	if len(f.data) > 0 && !f.given {
 		adviseSequential(f.data)
 	}
 }
@@ -91,7 +97,7 @@ func (f *File) Sequential() {
 // read again from the page cache when touched. Where the system has no such
 // call, nothing happens.
 func (f *File) Release(piece []byte) {
-	if len(piece) == 0 || len(f.data) == 0 {
+	if len(piece) == 0 || len(f.data) == 0 || f.given {
 		return
 	}
 	base := uintptr(unsafe.Pointer(&f.data[0]))

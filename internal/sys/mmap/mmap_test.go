@@ -129,3 +129,21 @@ func TestGuard(t *testing.T) {
 		_ = Guard(func() error { panic("other") })
 	}()
 }
+
+// TestFromBytes: bytes that were given keep what they hold, and survive Close.
+func TestFromBytes(t *testing.T) {
+	data := bytes.Repeat([]byte("0123456789abcdef"), 2*os.Getpagesize()/16)
+	want := bytes.Clone(data)
+	f := FromBytes("inside", data)
+	f.Sequential()
+	f.Release(f.Bytes())
+	if f.Name() != "inside" || !bytes.Equal(f.Bytes(), want) {
+		t.Errorf("%d bytes of %s", len(f.Bytes()), f.Name())
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(data, want) {
+		t.Error("the bytes are others after Close")
+	}
+}

@@ -43,6 +43,10 @@ func (m *gemmMat) from(i, j int) []float32 {
 	return m.data[i*m.ld+j:]
 }
 
+// scattered says that the tiles should not read A where it lies: every step
+// along K is another page, or displaces the one before from the cache.
+func (m *gemmMat) scattered() bool { return m.trans && m.ld >= 512 }
+
 const (
 	// gemmShared is how many floats of A, and of B, are packed at once for all
 	// workers: pieces of 1,024 rows and columns where K is long.
@@ -66,6 +70,10 @@ const (
 	// gemmSerialFLOPs is the size up to which a product is not worth the other
 	// workers' while.
 	gemmSerialFLOPs = 1e6
+
+	// gemmNarrow is the number of columns of C up to which packing A is not worth
+	// its while.
+	gemmNarrow = 64
 
 	// gemmOneCols is how many columns of B a worker packs for itself.
 	gemmOneCols = 192
@@ -91,6 +99,7 @@ type gemmTask struct {
 	kb                int // length of a block of K
 	rows, cols        int // of a part
 
+	directA            bool // A is read where it lies
 	packing            bool
 	perPartA, perPartB int // panels that a part packs
 	partsA, partsB     int // for each block of K, 0 where it is packed already
@@ -149,6 +158,7 @@ func (d *Device) gemm(c, a, b gemmMat, accumulate bool) {
 	rangeK := max(1, gemmRangeK/t.kb) * t.kb
 	most := gemmShared / min(k, rangeK)
 	stepM, stepN := evenSteps(m, most, gemmRows), evenSteps(n, most, g.NR)
+	t.directA = n <= gemmNarrow && !t.a.scattered()
 	for t.k = 0; t.k < k; t.k += rangeK {
 		t.kn = min(rangeK, k-t.k)
 		t.add = accumulate || t.k > 0
@@ -156,7 +166,7 @@ func (d *Device) gemm(c, a, b gemmMat, accumulate bool) {
 			t.n = min(stepN, n-t.j)
 			for t.i = 0; t.i < m; t.i += stepM {
 				t.m = min(stepM, m-t.i)
-				t.pack(t.j == 0 || stepM < m, t.i == 0)
+				t.pack(!t.directA && (t.j == 0 || stepM < m), t.i == 0)
 				t.multiply()
 			}
 		}
@@ -224,9 +234,14 @@ func (t *gemmTask) Part(worker, part int) {
 	c := t.c.from(t.i+i, t.j+j)
 	for k := 0; k < t.kn; k += t.kb {
 		kn := min(t.kb, t.kn-k)
-		a := t.packedA[g.PackedA(t.m, k)+i*kn:]
+		var a kernel.GemmRows
+		if t.directA {
+			a = g.ARows(t.a.from(t.i+i, t.k+k), t.a.ld, t.a.trans)
+		} else {
+			a = g.APanels(t.packedA[g.PackedA(t.m, k)+i*kn:], kn)
+		}
 		b := t.packedB[g.PackedB(k, t.n)+j*kn:]
-		g.Block(c, t.c.ld, g.APanels(a, kn), b, m, n, kn, t.add || k > 0, t.d.scratch[worker].gemm.edge)
+		g.Block(c, t.c.ld, a, b, m, n, kn, t.add || k > 0, t.d.scratch[worker].gemm.edge)
 	}
 }
 
@@ -265,9 +280,14 @@ func (d *Device) gemmOne(s *gemmScratch, c, a, b gemmMat, accumulate bool) {
 			}
 			for i := 0; i < c.rows; i += gemmRows {
 				m := min(gemmRows, c.rows-i)
-				rows := g.APanels(s.a, kn)
-				if kn > 0 {
-					g.PackA(s.a, a.from(i, l), a.ld, a.trans, m, kn)
+				var rows kernel.GemmRows
+				switch {
+				case kn == 0:
+				case a.scattered():
+					rows = g.APanels(s.a, kn)
+					g.PackA(s.a, a.from(i, l), a.ld, true, m, kn)
+				default:
+					rows = g.ARows(a.from(i, l), a.ld, a.trans)
 				}
 				g.Block(c.from(i, j), c.ld, rows, s.b, m, n, kn, accumulate || l > 0, s.edge)
 			}

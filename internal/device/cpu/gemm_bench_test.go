@@ -54,3 +54,42 @@ func gemmRate(b *testing.B, d *Device, flops float64, f func()) {
 	b.ReportMetric(rate, "GFLOP/s")
 	b.ReportMetric(rate/peak/float64(d.Workers()), "of-limit")
 }
+
+// BenchmarkGemmOne times the products of attention: rows of some queries, some
+// keys, and a head of h within rows of heads*h.
+func BenchmarkGemmOne(b *testing.B) {
+	d, err := New(Options{Workers: 1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer d.Close()
+	if err := d.growGemm(); err != nil {
+		b.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	const queries, heads = 128, 8
+	for _, keys := range []int{128, 512, 2048} {
+		for _, h := range []int{48, 64, 128} {
+			values := func(rows, cols int) []float32 {
+				x := make([]float32, rows*cols)
+				for i := range x {
+					x[i] = float32(r.NormFloat64())
+				}
+				return x
+			}
+			head := func(rows int) gemmMat {
+				return gemmMat{data: values(rows, heads*h), rows: rows, cols: h, ld: heads * h}
+			}
+			q, kv, p := head(queries), head(keys), dense(values(queries, keys), queries, keys)
+			flops := 2 * queries * float64(keys) * float64(h)
+			for _, op := range []struct {
+				name    string
+				c, a, b gemmMat
+			}{{"P=QKt", p, q, kv.t()}, {"Q=PK", q, p, kv}, {"K=PtQ", kv, p.t(), q}} {
+				b.Run(fmt.Sprintf("%s/keys=%d/h=%d", op.name, keys, h), func(b *testing.B) {
+					gemmRate(b, d, flops, func() { d.gemmOne(&d.scratch[0].gemm, op.c, op.a, op.b, false) })
+				})
+			}
+		}
+	}
+}

@@ -87,7 +87,7 @@ func TestGemmPieces(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := rand.New(rand.NewPCG(3, 4))
-	for _, shape := range [][3]int{{1100, 20, 2100}, {20, 1100, 2100}, {260, 530, 70}, {130, 40, 4500}, {5, 3, 0}, {0, 4, 4}} {
+	for _, shape := range [][3]int{{1100, 20, 2100}, {20, 1100, 2100}, {260, 530, 70}, {130, 40, 4500}, {600, 70, 90}, {5, 3, 0}, {0, 4, 4}} {
 		m, n, k := shape[0], shape[1], shape[2]
 		a := gemmOperand(r, m, k, r.IntN(2) == 0)
 		b := gemmOperand(r, k, n, r.IntN(2) == 0)

@@ -22,16 +22,16 @@ type gemmArgs struct {
 }
 
 //go:noescape
-func avx2PackCopy6(dst, src *float32, ld uintptr, n int)
+func avx2PackCopy6(dst *float32, panel uintptr, src *float32, ld uintptr, n, panels int)
 
 //go:noescape
-func avx2PackCopy12(dst, src *float32, ld uintptr, n int)
+func avx2PackCopy12(dst *float32, panel uintptr, src *float32, ld uintptr, n, panels int)
 
 //go:noescape
-func avx2PackCopy16(dst, src *float32, ld uintptr, n int)
+func avx2PackCopy16(dst *float32, panel uintptr, src *float32, ld uintptr, n, panels int)
 
 //go:noescape
-func avx2PackCopy32(dst, src *float32, ld uintptr, n int)
+func avx2PackCopy32(dst *float32, panel uintptr, src *float32, ld uintptr, n, panels int)
 
 //go:noescape
 func avx2PackTranspose8(dst *float32, step uintptr, src *float32, ld uintptr, n int)
@@ -116,9 +116,9 @@ func avx2GemmPack(dst, src []float32, ld, width, n, k int, byStep bool) {
 		return
 	}
 	if byStep {
-		for p := 0; p < whole; p += width {
-			_ = src[(k-1)*ld+p+width-1]
-			avx2PackCopy(width, dst[p*k:(p+width)*k], src[p:], ld, k)
+		if whole > 0 {
+			_, _ = src[(k-1)*ld+whole-1], dst[whole*k-1]
+			avx2PackCopy(width, dst, src, ld, k, whole/width)
 		}
 		if whole < n {
 			genericPack(dst[whole*k:], src[whole:], ld, width, n-whole, k, true)
@@ -142,17 +142,17 @@ func avx2GemmPack(dst, src []float32, ld, width, n, k int, byStep bool) {
 	}
 }
 
-func avx2PackCopy(width int, dst, src []float32, ld, k int) {
-	d, s, by := &dst[0], &src[0], uintptr(ld)*4
+func avx2PackCopy(width int, dst, src []float32, ld, k, panels int) {
+	d, s, panel, by := &dst[0], &src[0], uintptr(width*k)*4, uintptr(ld)*4
 	switch width {
 	case 6:
-		avx2PackCopy6(d, s, by, k)
+		avx2PackCopy6(d, panel, s, by, k, panels)
 	case 12:
-		avx2PackCopy12(d, s, by, k)
+		avx2PackCopy12(d, panel, s, by, k, panels)
 	case 16:
-		avx2PackCopy16(d, s, by, k)
+		avx2PackCopy16(d, panel, s, by, k, panels)
 	case 32:
-		avx2PackCopy32(d, s, by, k)
+		avx2PackCopy32(d, panel, s, by, k, panels)
 	default:
 		panic(fmt.Sprintf("kernel: panels of %d", width))
 	}

@@ -4,86 +4,130 @@
 
 #include "textflag.h"
 
-// func avx2PackCopy6(dst *float32, src *float32, ld uintptr, n int)
+// func avx2PackCopy6(dst *float32, panel uintptr, src *float32, ld uintptr, n int, panels int)
 // Requires: AVX
-TEXT ·avx2PackCopy6(SB), NOSPLIT, $0-32
+TEXT ·avx2PackCopy6(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ ld+16(FP), DX
-	MOVQ n+24(FP), BX
+	MOVQ panel+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ ld+24(FP), BX
+	MOVQ n+32(FP), SI
+	MOVQ panels+40(FP), DI
 
 row:
-	VMOVUPS (CX), X0
-	VMOVUPS X0, (AX)
-	VMOVSD  16(CX), X0
-	VMOVSD  X0, 16(AX)
-	ADDQ    DX, CX
+	MOVQ DX, R8
+	MOVQ AX, R9
+	MOVQ DI, R10
+
+panel:
+	VMOVUPS (R8), X0
+	VMOVUPS X0, (R9)
+	VMOVSD  16(R8), X0
+	VMOVSD  X0, 16(R9)
+	ADDQ    $0x00000018, R8
+	ADDQ    CX, R9
+	DECQ    R10
+	JNZ     panel
+	ADDQ    BX, DX
 	ADDQ    $0x00000018, AX
-	DECQ    BX
+	DECQ    SI
 	JNZ     row
 	VZEROUPPER
 	RET
 
-// func avx2PackCopy16(dst *float32, src *float32, ld uintptr, n int)
+// func avx2PackCopy16(dst *float32, panel uintptr, src *float32, ld uintptr, n int, panels int)
 // Requires: AVX
-TEXT ·avx2PackCopy16(SB), NOSPLIT, $0-32
+TEXT ·avx2PackCopy16(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ ld+16(FP), DX
-	MOVQ n+24(FP), BX
+	MOVQ panel+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ ld+24(FP), BX
+	MOVQ n+32(FP), SI
+	MOVQ panels+40(FP), DI
 
 row:
-	VMOVUPS (CX), Y0
-	VMOVUPS Y0, (AX)
-	VMOVUPS 32(CX), Y0
-	VMOVUPS Y0, 32(AX)
-	ADDQ    DX, CX
+	MOVQ DX, R8
+	MOVQ AX, R9
+	MOVQ DI, R10
+
+panel:
+	VMOVUPS (R8), Y0
+	VMOVUPS Y0, (R9)
+	VMOVUPS 32(R8), Y0
+	VMOVUPS Y0, 32(R9)
+	ADDQ    $0x00000040, R8
+	ADDQ    CX, R9
+	DECQ    R10
+	JNZ     panel
+	ADDQ    BX, DX
 	ADDQ    $0x00000040, AX
-	DECQ    BX
+	DECQ    SI
 	JNZ     row
 	VZEROUPPER
 	RET
 
-// func avx2PackCopy12(dst *float32, src *float32, ld uintptr, n int)
+// func avx2PackCopy12(dst *float32, panel uintptr, src *float32, ld uintptr, n int, panels int)
 // Requires: AVX
-TEXT ·avx2PackCopy12(SB), NOSPLIT, $0-32
+TEXT ·avx2PackCopy12(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ ld+16(FP), DX
-	MOVQ n+24(FP), BX
+	MOVQ panel+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ ld+24(FP), BX
+	MOVQ n+32(FP), SI
+	MOVQ panels+40(FP), DI
 
 row:
-	VMOVUPS (CX), Y0
-	VMOVUPS Y0, (AX)
-	VMOVUPS 32(CX), X0
-	VMOVUPS X0, 32(AX)
-	ADDQ    DX, CX
+	MOVQ DX, R8
+	MOVQ AX, R9
+	MOVQ DI, R10
+
+panel:
+	VMOVUPS (R8), Y0
+	VMOVUPS Y0, (R9)
+	VMOVUPS 32(R8), X0
+	VMOVUPS X0, 32(R9)
+	ADDQ    $0x00000030, R8
+	ADDQ    CX, R9
+	DECQ    R10
+	JNZ     panel
+	ADDQ    BX, DX
 	ADDQ    $0x00000030, AX
-	DECQ    BX
+	DECQ    SI
 	JNZ     row
 	VZEROUPPER
 	RET
 
-// func avx2PackCopy32(dst *float32, src *float32, ld uintptr, n int)
+// func avx2PackCopy32(dst *float32, panel uintptr, src *float32, ld uintptr, n int, panels int)
 // Requires: AVX
-TEXT ·avx2PackCopy32(SB), NOSPLIT, $0-32
+TEXT ·avx2PackCopy32(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ ld+16(FP), DX
-	MOVQ n+24(FP), BX
+	MOVQ panel+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ ld+24(FP), BX
+	MOVQ n+32(FP), SI
+	MOVQ panels+40(FP), DI
 
 row:
-	VMOVUPS (CX), Y0
-	VMOVUPS Y0, (AX)
-	VMOVUPS 32(CX), Y0
-	VMOVUPS Y0, 32(AX)
-	VMOVUPS 64(CX), Y0
-	VMOVUPS Y0, 64(AX)
-	VMOVUPS 96(CX), Y0
-	VMOVUPS Y0, 96(AX)
-	ADDQ    DX, CX
+	MOVQ DX, R8
+	MOVQ AX, R9
+	MOVQ DI, R10
+
+panel:
+	VMOVUPS (R8), Y0
+	VMOVUPS Y0, (R9)
+	VMOVUPS 32(R8), Y0
+	VMOVUPS Y0, 32(R9)
+	VMOVUPS 64(R8), Y0
+	VMOVUPS Y0, 64(R9)
+	VMOVUPS 96(R8), Y0
+	VMOVUPS Y0, 96(R9)
+	ADDQ    $0x00000080, R8
+	ADDQ    CX, R9
+	DECQ    R10
+	JNZ     panel
+	ADDQ    BX, DX
 	ADDQ    $0x00000080, AX
-	DECQ    BX
+	DECQ    SI
 	JNZ     row
 	VZEROUPPER
 	RET

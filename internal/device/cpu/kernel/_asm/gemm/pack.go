@@ -21,15 +21,23 @@ func packs() {
 	}
 }
 
-// packCopy takes w elements side by side of n rows of src, ld bytes apart.
+// packCopy takes n rows of src, ld bytes apart, and writes w elements side by
+// side to each of some panels, row by row: rows that lie a power of two apart
+// displace each other from the cache, and panels use pieces of lines.
 func packCopy(w int) {
-	TEXT(fmt.Sprintf("avx2PackCopy%d", w), NOSPLIT, "func(dst, src *float32, ld uintptr, n int)")
-	Doc(fmt.Sprintf("Copies %d elements of n rows, n not 0.", w))
-	dst, src := Load(Param("dst"), GP64()), Load(Param("src"), GP64())
-	ld, n := Load(Param("ld"), GP64()), Load(Param("n"), GP64())
+	TEXT(fmt.Sprintf("avx2PackCopy%d", w), NOSPLIT, "func(dst *float32, panel uintptr, src *float32, ld uintptr, n, panels int)")
+	Doc(fmt.Sprintf("Copies n rows of %d elements to each of some panels, panel bytes apart; none is 0.", w))
+	dst, panel := Load(Param("dst"), GP64()), Load(Param("panel"), GP64())
+	src, ld := Load(Param("src"), GP64()), Load(Param("ld"), GP64())
+	n, panels := Load(Param("n"), GP64()), Load(Param("panels"), GP64())
+	from, to, left := GP64(), GP64(), GP64()
 	Label("row")
+	MOVQ(src, from)
+	MOVQ(dst, to)
+	MOVQ(panels, left)
+	Label("panel")
 	for i := 0; i < w; {
-		from, to := Mem{Base: src, Disp: 4 * i}, Mem{Base: dst, Disp: 4 * i}
+		from, to := Mem{Base: from, Disp: 4 * i}, Mem{Base: to, Disp: 4 * i}
 		switch {
 		case w-i >= 8:
 			v := YMM()
@@ -48,6 +56,10 @@ func packCopy(w int) {
 			i += 2
 		}
 	}
+	ADDQ(U32(4*w), from)
+	ADDQ(panel, to)
+	DECQ(left)
+	JNZ(LabelRef("panel"))
 	ADDQ(ld, src)
 	ADDQ(U32(4*w), dst)
 	DECQ(n)

@@ -30,7 +30,7 @@ const (
 	FormatHF      Format = "hf"
 	FormatMeta    Format = "meta"
 	FormatLlama2C Format = "llama2c"
-	formatRandom  Format = "random" // Random's; in no file
+	formatRandom  Format = "random" // Random's and Of's; in no file
 )
 
 // OpenOptions are what a model's files may leave open.

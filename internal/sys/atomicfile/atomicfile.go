@@ -66,8 +66,11 @@ func (f *File) Commit() error {
 		_ = os.Remove(tmp)
 		return err
 	}
-	return syncDir(filepath.Dir(f.path))
+	return SyncDir(filepath.Dir(f.path))
 }
+
+// SyncDir makes what was created, renamed or deleted in a directory durable.
+func SyncDir(dir string) error { return syncDir(dir) }
 
 // Abort deletes the temporary file. After Commit or Abort it does nothing, so it
 // can be deferred.

@@ -1,0 +1,255 @@
+// Package pretrain is the first stage of the recipe: a model learns to predict
+// the next token of documents (arXiv 2307.09288, section 2). Config says
+// everything about a run, Run does it.
+package pretrain
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/cria-llm/cria/internal/llama"
+	"github.com/cria-llm/cria/internal/train"
+)
+
+// Config is everything that a run can be told: one dial, the shape (or the model
+// that Init names), fills what a file leaves open.
+type Config struct {
+	Out string `yaml:"out"` // the run's directory
+
+	// Shape is a named one, or Init is a model to train further.
+	Shape string `yaml:"shape,omitempty"`
+	Init  string `yaml:"init,omitempty"`
+	Model Model  `yaml:"model"`
+
+	Data     Data `yaml:"data"`
+	Sequence int  `yaml:"sequence"` // tokens of one training sequence
+	Batch    int  `yaml:"batch"`    // sequences of one optimiser step
+	// MicroBatch is how many sequences are computed at once; gradients add up over
+	// the batch, so it changes memory and speed, and the result by roundings only.
+	MicroBatch int   `yaml:"micro_batch"`
+	Tokens     int64 `yaml:"tokens,omitempty"` // of the whole run, in place of steps
+	Isolate    bool  `yaml:"isolate_documents"`
+
+	DType         string  `yaml:"dtype"` // of matrix products: f32 or bf16; weights are f32 in both
+	Checkpointing bool    `yaml:"activation_checkpointing"`
+	ZLoss         float64 `yaml:"z_loss"`
+	Seed          uint64  `yaml:"seed"` // of fresh weights, of the order of data, and of samples
+
+	Train train.Config `yaml:",inline"`
+
+	ValidateTokens int64   `yaml:"validate_tokens"` // most tokens of a validation
+	Samples        Samples `yaml:"samples"`
+	SaveType       string  `yaml:"save_type"` // of the finished model's matrices: f32, f16 or bf16
+	Device         string  `yaml:"device"`    // cpu, or reference: one thread, plain loops
+	Threads        int     `yaml:"threads"`   // 0: all that this process may use
+}
+
+// Model is the shape in detail. The vocabulary is the tokenizer's.
+type Model struct {
+	Dim       int     `yaml:"dim"`
+	NLayers   int     `yaml:"n_layers"`
+	NHeads    int     `yaml:"n_heads"`
+	NKVHeads  int     `yaml:"n_kv_heads"`
+	HeadDim   int     `yaml:"head_dim"`
+	HiddenDim int     `yaml:"hidden_dim"`
+	Context   int     `yaml:"context"` // positions that the finished model allows
+	NormEps   float32 `yaml:"norm_eps"`
+	RopeTheta float64 `yaml:"rope_theta"`
+	Tied      bool    `yaml:"tied_embeddings"`
+}
+
+// Data says what to learn from: shards, or texts that are tokenised first.
+type Data struct {
+	Shards    string   `yaml:"shards,omitempty"`    // a directory that `cria data build` made
+	Text      []string `yaml:"text,omitempty"`      // .txt files
+	Separator string   `yaml:"separator,omitempty"` // between the documents of a text file; "" makes each file one
+	Tokenizer string   `yaml:"tokenizer"`           // a file, or a model that has one
+}
+
+// Samples are texts that the model writes on the way.
+type Samples struct {
+	Prompts     []string `yaml:"prompts"`
+	Tokens      int      `yaml:"tokens"`
+	Temperature float32  `yaml:"temperature"`
+}
+
+// Flags are settings from a command line; they go before a file's.
+type Flags struct {
+	Out, Shape string
+	Text       []string
+	Tokenizer  string
+	Steps      int
+	Threads    *int
+}
+
+// errYAML keeps the parser's picture of the place.
+func errYAML(path string, err error) error {
+	return fmt.Errorf("%s: %s", path, yaml.FormatError(err, false, true))
+}
+
+// Load makes a configuration of a file's text (path is for messages; text may be
+// empty), the flags, and what the shape says of everything else.
+func Load(path string, text []byte, f Flags) (*Config, error) {
+	// What fills the rest must be known first.
+	var dial struct {
+		Shape  string `yaml:"shape"`
+		Init   string `yaml:"init"`
+		Steps  *int   `yaml:"steps"`
+		Tokens *int64 `yaml:"tokens"`
+	}
+	if len(bytes.TrimSpace(text)) > 0 {
+		if err := yaml.Unmarshal(text, &dial); err != nil {
+			return nil, errYAML(path, err)
+		}
+	}
+	if f.Shape != "" {
+		dial.Shape = f.Shape
+	}
+	if dial.Steps != nil && dial.Tokens != nil {
+		return nil, fmt.Errorf("%s: steps and tokens both say how long the run is; give one of them", path)
+	}
+	base, err := baseShape(dial.Shape, dial.Init)
+	if err != nil {
+		return nil, err
+	}
+	c := preset(base)
+	if dial.Steps != nil {
+		c.Tokens = 0
+	}
+	if len(bytes.TrimSpace(text)) > 0 {
+		if err := yaml.UnmarshalWithOptions(text, c, yaml.Strict()); err != nil {
+			return nil, errYAML(path, err)
+		}
+	}
+	c.Shape, c.Init = dial.Shape, dial.Init
+	c.apply(f)
+	if err := c.finish(); err != nil {
+		return nil, err
+	}
+	return c, c.Validate()
+}
+
+func (c *Config) apply(f Flags) {
+	if f.Out != "" {
+		c.Out = f.Out
+	}
+	if len(f.Text) > 0 {
+		c.Data.Text = f.Text
+	}
+	if f.Tokenizer != "" {
+		c.Data.Tokenizer = f.Tokenizer
+	}
+	if f.Steps != 0 {
+		c.Train.Steps, c.Tokens = f.Steps, 0
+	}
+	if f.Threads != nil {
+		c.Threads = *f.Threads
+	}
+}
+
+// finish computes what follows from other fields.
+func (c *Config) finish() error {
+	if c.Sequence < 1 || c.Batch < 1 {
+		return c.Validate()
+	}
+	if c.MicroBatch == 0 {
+		c.MicroBatch = min(c.Batch, max(1, microRows/c.Sequence))
+	}
+	if c.Train.Steps == 0 && c.Tokens > 0 {
+		step := int64(c.Batch) * int64(c.Sequence)
+		c.Train.Steps = int((c.Tokens + step - 1) / step)
+	}
+	if c.Train.Optimizer.Warmup < 0 { // the preset's: a share of the run
+		c.Train.Optimizer.Warmup = min(llama2Warmup, max(1, c.Train.Steps*warmupPercent/100))
+	}
+	for _, every := range []*int{&c.Train.SaveEvery, &c.Train.ValidateEvery, &c.Train.SampleEvery} {
+		if *every < 0 {
+			*every = max(1, c.Train.Steps/10)
+		}
+	}
+	c.Tokens = 0
+	return nil
+}
+
+// Validate names the first field that cannot be.
+func (c *Config) Validate() error {
+	bad := func(field string, value any, want string) error {
+		return fmt.Errorf("pretrain: %s is %v; %s", field, value, want)
+	}
+	switch {
+	case c.Out == "":
+		return errors.New("pretrain: out is missing: the directory that the run shall make")
+	case (c.Data.Shards == "") == (len(c.Data.Text) == 0):
+		return errors.New("pretrain: data needs either shards (a directory) or text (files)")
+	case c.Data.Tokenizer == "":
+		return errors.New("pretrain: data.tokenizer is missing: a tokenizer file, or a model that has one")
+	case c.Sequence < 2 || c.Sequence > c.Model.Context:
+		return bad("sequence", c.Sequence, fmt.Sprintf("2 to %d (model.context) tokens are possible", c.Model.Context))
+	case c.Batch < 1:
+		return bad("batch", c.Batch, "it must be 1 sequence or more")
+	case c.MicroBatch < 1 || c.MicroBatch > c.Batch:
+		return bad("micro_batch", c.MicroBatch, fmt.Sprintf("1 to %d (batch) sequences are possible", c.Batch))
+	case c.DType != "f32" && c.DType != "bf16":
+		return bad("dtype", c.DType, "f32 and bf16 are possible")
+	case !(c.ZLoss >= 0 && c.ZLoss < 1):
+		return bad("z_loss", c.ZLoss, "it must be 0 (none) to below 1; 1e-4 is usual")
+	case c.ValidateTokens < 0:
+		return bad("validate_tokens", c.ValidateTokens, "it must be 0 (no validation) or more")
+	case c.Samples.Tokens < 1 && len(c.Samples.Prompts) > 0:
+		return bad("samples.tokens", c.Samples.Tokens, "it must be 1 or more")
+	case !(c.Samples.Temperature >= 0 && c.Samples.Temperature <= 100):
+		return bad("samples.temperature", c.Samples.Temperature, "it must be 0 (greedy) or more")
+	case c.SaveType != "f32" && c.SaveType != "f16" && c.SaveType != "bf16":
+		return bad("save_type", c.SaveType, "f32, f16 and bf16 are possible")
+	case c.Device != deviceCPU && c.Device != deviceReference:
+		return bad("device", c.Device, deviceCPU+" and "+deviceReference+" are possible")
+	}
+	return c.Train.Validate()
+}
+
+// llama is the model's configuration with a vocabulary.
+func (m *Model) llama(vocab int) llama.Config {
+	return llama.Config{Dim: m.Dim, NLayers: m.NLayers, NHeads: m.NHeads, NKVHeads: m.NKVHeads, HeadDim: m.HeadDim, HiddenDim: m.HiddenDim,
+		VocabSize: vocab, MaxSeqLen: m.Context, NormEps: m.NormEps, RopeTheta: m.RopeTheta, TiedEmbeddings: m.Tied}
+}
+
+func modelOf(c *llama.Config) Model {
+	return Model{Dim: c.Dim, NLayers: c.NLayers, NHeads: c.NHeads, NKVHeads: c.NKVHeads, HeadDim: c.HeadDim, HiddenDim: c.HiddenDim,
+		Context: c.MaxSeqLen, NormEps: c.NormEps, RopeTheta: c.RopeTheta, Tied: c.TiedEmbeddings}
+}
+
+// Text is the whole configuration as a file that Load takes.
+func (c *Config) Text() ([]byte, error) { return yaml.Marshal(c) }
+
+// numbers is the text of all that decides what the run computes: the rest may
+// change when a run goes on.
+func (c *Config) numbers() (string, error) {
+	n := *c
+	n.Out, n.Threads, n.SaveType, n.Samples = "", 0, "", Samples{}
+	n.ValidateTokens = 0
+	t := &n.Train
+	t.LogEvery, t.ValidateEvery, t.SampleEvery, t.SaveEvery, t.KeepLast, t.KeepEvery, t.SpikeFactor = 0, 0, 0, 0, 0, 0, 0
+	b, err := yaml.Marshal(&n)
+	return string(b), err
+}
+
+// differences lists the lines that two texts of numbers do not share.
+func differences(was, is string) string {
+	a, b := strings.Split(was, "\n"), strings.Split(is, "\n")
+	var list []string
+	for i := range max(len(a), len(b)) {
+		switch {
+		case i >= len(a):
+			list = append(list, fmt.Sprintf("%q is new", b[i]))
+		case i >= len(b):
+			list = append(list, fmt.Sprintf("%q is gone", a[i]))
+		case a[i] != b[i]:
+			list = append(list, fmt.Sprintf("%q was %q", strings.TrimSpace(b[i]), strings.TrimSpace(a[i])))
+		}
+	}
+	return strings.Join(list, ", ")
+}

@@ -10,6 +10,7 @@ func (s *Set) useAVX2() {
 	s.RoPE, s.Exp = avx2RoPEHeads, avx2ExpSlice
 	s.StoreKVF32, s.StoreKVF16, s.StoreKVQ8 = avx2StoreKVF32, avx2StoreKVF16, avx2StoreKVQ8
 	s.AttnF32, s.AttnF16, s.AttnQ8 = avx2AttnF32, avx2AttnF16, avx2AttnQ8
+	s.Train = avx2Train()
 }
 
 // The kernels below take at least 8 elements and multiples of 8; their callers

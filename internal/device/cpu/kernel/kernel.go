@@ -203,6 +203,8 @@ type Set struct {
 
 	// Gemm multiplies matrices in training.
 	Gemm Gemm
+	// Train does the rest of training.
+	Train Train
 
 	// Limits measures this core's peaks; nil members are not to be had here.
 	Limits Limits

@@ -25,6 +25,7 @@ func genericSet() *Set {
 		AttnF16:        genericAttnF16,
 		AttnQ8:         genericAttnQ8,
 		Gemm:           genericGemm(),
+		Train:          genericTrain(),
 		Limits:         genericLimits(),
 	}
 }

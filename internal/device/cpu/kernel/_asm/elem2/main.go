@@ -17,9 +17,10 @@ import (
 )
 
 var parts = map[string]func(){
-	"vec":  vecs,
-	"act":  acts,
-	"attn": attention,
+	"vec":   vecs,
+	"act":   acts,
+	"attn":  attention,
+	"train": training,
 }
 
 func main() {

@@ -177,10 +177,20 @@ func sumSquares() {
 func rope() {
 	TEXT("avx2RoPE", NOSPLIT, "func(x, cos, sin *float32, pairs int, scale float32)")
 	Doc("Rotates pairs of x, a multiple of 4 and not 0.")
+	ropeLoop(false)
+}
+
+// ropeLoop rotates pairs, or rotates them back.
+func ropeLoop(back bool) {
 	x, c, s := Load(Param("x"), GP64()), Load(Param("cos"), GP64()), Load(Param("sin"), GP64())
 	n := Load(Param("pairs"), GP64())
 	by := broadcastParam("scale")
 	cos, sin, v, w := YMM(), YMM(), YMM(), YMM()
+	var sign VecVirtual
+	if back {
+		sign = YMM()
+		VMOVUPS(signBit(), sign)
+	}
 	Label("loop")
 	VPMOVZXDQ(Mem{Base: c}, cos)
 	VPMOVZXDQ(Mem{Base: s}, sin)
@@ -190,6 +200,9 @@ func rope() {
 	VPERMILPS(Imm(0xb1), v, w)
 	VMULPS(cos, v, v)
 	VMULPS(sin, w, w)
+	if back {
+		VXORPS(sign, w, w)
+	}
 	VADDSUBPS(w, v, v)
 	VMULPS(by, v, v)
 	VMOVUPS(v, Mem{Base: x})

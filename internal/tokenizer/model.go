@@ -235,10 +235,7 @@ func (t *Tokenizer) Model() []byte {
 	}
 	var b, m []byte
 	for _, p := range t.pieces {
-		m = appendFloat(appendBytes(m[:0], fieldPieceText, p.Text), fieldPieceScore, p.Score)
-		if p.Kind != Normal {
-			m = appendVarint(m, fieldPieceType, int64(p.Kind))
-		}
+		m = appendPiece(m[:0], p)
 		b = appendBytes(b, fieldPieces, m)
 	}
 	s := t.settings
@@ -264,4 +261,13 @@ func (t *Tokenizer) Model() []byte {
 	m = appendBool(m, fieldRemoveExtra, s.removeExtra)
 	m = appendBool(m, fieldEscapeSpaces, true)
 	return appendBytes(b, fieldNormalizerSpec, m)
+}
+
+// appendPiece appends the fields of a ModelProto.SentencePiece.
+func appendPiece(b []byte, p Piece) []byte {
+	b = appendFloat(appendBytes(b, fieldPieceText, p.Text), fieldPieceScore, p.Score)
+	if p.Kind != Normal {
+		b = appendVarint(b, fieldPieceType, int64(p.Kind))
+	}
+	return b
 }

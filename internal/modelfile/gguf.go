@@ -76,6 +76,11 @@ func openGGUF(m *Model, opt OpenOptions) error {
 	if err != nil {
 		return err
 	}
+	return m.fromGGUF(f, opt)
+}
+
+// fromGGUF takes over an open file.
+func (m *Model) fromGGUF(f *gguf.File, opt OpenOptions) (err error) {
 	m.closers = append(m.closers, f.Close)
 	m.Files = f.Files()
 	m.Detail = fmt.Sprintf("GGUF v%d, %s", f.Version, counted(len(m.Files), "file"))

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/cria-llm/cria/internal/format/ferr"
+	"github.com/cria-llm/cria/internal/format/gguf"
 )
 
 // hintFormats says what a model is made of.
@@ -21,10 +22,10 @@ func Open(path string, opt OpenOptions) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if opt.Context < 0 {
-		return nil, fmt.Errorf("modelfile: a context of %d positions; it must be 0 (the model's own) or more", opt.Context)
+	m, err := newModel(path, format, opt)
+	if err != nil {
+		return nil, err
 	}
-	m := &Model{Path: path, Format: format, StopIDs: []int32{}, Notes: []string{}, context: opt.Context}
 	open := map[Format]func(*Model, OpenOptions) error{
 		FormatGGUF: openGGUF, FormatHF: openHF, FormatMeta: openMeta, FormatLlama2C: openLlama2C,
 	}[format]
@@ -33,6 +34,31 @@ func Open(path string, opt OpenOptions) (*Model, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// OpenBytes opens a GGUF file that is in memory, such as a model inside of the
+// program; name stands for its path.
+func OpenBytes(name string, data []byte, opt OpenOptions) (*Model, error) {
+	m, err := newModel(name, FormatGGUF, opt)
+	if err != nil {
+		return nil, err
+	}
+	f, err := gguf.OpenBytes(name, data)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.fromGGUF(f, opt); err != nil {
+		_ = m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+func newModel(path string, format Format, opt OpenOptions) (*Model, error) {
+	if opt.Context < 0 {
+		return nil, fmt.Errorf("modelfile: a context of %d positions; it must be 0 (the model's own) or more", opt.Context)
+	}
+	return &Model{Path: path, Format: format, StopIDs: []int32{}, Notes: []string{}, context: opt.Context}, nil
 }
 
 // detect says what a path is, by the files of a directory and by the first bytes

@@ -395,3 +395,21 @@ func TestTooLargeForF16(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestOpenBytes: a model that is in memory is the one on disk.
+func TestOpenBytes(t *testing.T) {
+	path := soundGGUF(t)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := modelfile.OpenBytes("inside", data, modelfile.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	sameModel(t, m, openModel(t, path, modelfile.OpenOptions{}))
+	if _, err := modelfile.OpenBytes("inside", data[:len(data)-1], modelfile.OpenOptions{}); err == nil || !strings.Contains(err.Error(), "inside") {
+		t.Errorf("a cut file: %v", err)
+	}
+}

@@ -17,8 +17,10 @@ type Train struct {
 	// SumSquares returns the sum of squares in float64: 16 lanes, the tree.
 	SumSquares func(x []float32) float64
 
-	// Softmax replaces a row that is not empty by its softmax and returns its
-	// log-sum-exp: e = exp(x - max), x = e * (1/sum e).
+	// ExpMax replaces a row that is not empty by x = exp(x - max) and returns max
+	// and the sum of what stands there then.
+	ExpMax func(x []float32) (max, sum float32)
+	// Softmax is ExpMax, then x = x * (1/sum). It returns the log-sum-exp.
 	Softmax func(x []float32) (lse float32)
 	// LogSumExp returns a row's log-sum-exp and, in nats, the entropy of its
 	// softmax.
@@ -84,6 +86,7 @@ func genericTrain() Train {
 		Lerp:        genericLerp,
 		Dot:         func(x, y []float32) float32 { return genericDot(x, y) },
 		SumSquares:  genericSumSquares,
+		ExpMax:      genericExpMax,
 		Softmax:     genericSoftmax,
 		LogSumExp:   genericLogSumExp,
 		ExpSub:      genericExpSub,
@@ -132,16 +135,20 @@ func sumLanes64(l *[16]float64) float64 {
 	return l[0]
 }
 
-func genericSoftmax(x []float32) float32 {
-	m := maxOf(float32(math.Inf(-1)), x)
+func genericExpMax(x []float32) (m, sum float32) {
+	m = maxOf(float32(math.Inf(-1)), x)
 	var lanes [16]float32
 	expLanes(&lanes, x, m)
-	sum := sumLanes(&lanes)
+	return m, sumLanes(&lanes)
+}
+
+func genericSoftmax(x []float32) float32 {
+	m, sum := genericExpMax(x)
 	genericScale(x, x, 1/sum)
 	return logSumExp(m, sum)
 }
 
-// maxOf returns the largest of m and x, whatever becomes of NaN.
+// maxOf returns the largest of m and x, of which NaN are none.
 func maxOf(m float32, x []float32) float32 {
 	for _, v := range x {
 		if v > m {

@@ -2,7 +2,10 @@
 
 package kernel
 
-import "unsafe"
+import (
+	"math"
+	"unsafe"
+)
 
 // avx2Train are the kernels of training; what is left of a row below whole
 // vectors is plain Go's.
@@ -12,6 +15,7 @@ func avx2Train() Train {
 		Lerp:        avx2LerpSlice,
 		Dot:         avx2DotSlices,
 		SumSquares:  avx2SumSquares64,
+		ExpMax:      avx2ExpMaxRow,
 		Softmax:     avx2SoftmaxRow,
 		LogSumExp:   avx2LogSumExpRow,
 		ExpSub:      avx2ExpSubSlice,
@@ -121,7 +125,7 @@ func avx2SumSquares64(x []float32) float64 {
 }
 
 func avx2MaxOf(x []float32) float32 {
-	m := x[0]
+	m := float32(math.Inf(-1))
 	for len(x) >= 8 {
 		n := min(len(x)&^7, elemPiece)
 		if v := avx2RowMax(&x[0], n); v > m {
@@ -132,8 +136,8 @@ func avx2MaxOf(x []float32) float32 {
 	return maxOf(m, x)
 }
 
-func avx2SoftmaxRow(x []float32) float32 {
-	m := avx2MaxOf(x)
+func avx2ExpMaxRow(x []float32) (m, sum float32) {
+	m = avx2MaxOf(x)
 	var lanes [16]float32
 	rest := x
 	for len(rest) >= 16 {
@@ -142,7 +146,11 @@ func avx2SoftmaxRow(x []float32) float32 {
 		rest = rest[n:]
 	}
 	expLanes(&lanes, rest, m)
-	sum := sumLanes(&lanes)
+	return m, sumLanes(&lanes)
+}
+
+func avx2SoftmaxRow(x []float32) float32 {
+	m, sum := avx2ExpMaxRow(x)
 	avx2ScaleSlice(x, x, 1/sum)
 	return logSumExp(m, sum)
 }

@@ -165,31 +165,36 @@ loop:
 TEXT ·avx2RowMax(SB), NOSPLIT, $0-20
 	MOVQ    x+0(FP), AX
 	MOVQ    n+8(FP), CX
-	VMOVUPS (AX), Y0
-	VMOVUPS (AX), Y1
-	VMOVUPS (AX), Y2
-	VMOVUPS (AX), Y3
+	VMOVUPS avx2_neginf<>+0(SB), Y0
+	VMOVUPS avx2_neginf<>+0(SB), Y1
+	VMOVUPS avx2_neginf<>+0(SB), Y2
+	VMOVUPS avx2_neginf<>+0(SB), Y3
 	SUBQ    $0x20, CX
 	JL      rest
 
 many:
-	VMAXPS (AX), Y0, Y0
-	VMAXPS 32(AX), Y1, Y1
-	VMAXPS 64(AX), Y2, Y2
-	VMAXPS 96(AX), Y3, Y3
-	ADDQ   $0x00000080, AX
-	SUBQ   $0x20, CX
-	JGE    many
+	VMOVUPS (AX), Y4
+	VMAXPS  Y0, Y4, Y0
+	VMOVUPS 32(AX), Y4
+	VMAXPS  Y1, Y4, Y1
+	VMOVUPS 64(AX), Y4
+	VMAXPS  Y2, Y4, Y2
+	VMOVUPS 96(AX), Y4
+	VMAXPS  Y3, Y4, Y3
+	ADDQ    $0x00000080, AX
+	SUBQ    $0x20, CX
+	JGE     many
 
 rest:
 	ADDQ $0x20, CX
 	JZ   done
 
 single:
-	VMAXPS (AX), Y0, Y0
-	ADDQ   $0x20, AX
-	SUBQ   $0x08, CX
-	JNZ    single
+	VMOVUPS (AX), Y4
+	VMAXPS  Y0, Y4, Y0
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, CX
+	JNZ     single
 
 done:
 	VMAXPS       Y1, Y0, Y0
@@ -204,6 +209,12 @@ done:
 	MOVSS        X0, ret+16(FP)
 	VZEROUPPER
 	RET
+
+DATA avx2_neginf<>+0(SB)/8, $0xff800000ff800000
+DATA avx2_neginf<>+8(SB)/8, $0xff800000ff800000
+DATA avx2_neginf<>+16(SB)/8, $0xff800000ff800000
+DATA avx2_neginf<>+24(SB)/8, $0xff800000ff800000
+GLOBL avx2_neginf<>(SB), RODATA|NOPTR, $32
 
 // func avx2ExpSum(lanes *float32, x *float32, n int, m float32)
 // Requires: AVX, AVX2, FMA3, SSE
@@ -357,55 +368,55 @@ loop:
 	VMOVUPS     (AX), Y6
 	VSUBPS      Y0, Y6, Y6
 	VMAXPS      Y6, Y1, Y6
-	VMOVAPS     Y6, Y7
-	VMOVUPS     avx2_magic<>+0(SB), Y8
-	VFMADD231PS avx2_log2e<>+0(SB), Y7, Y8
-	VSUBPS      avx2_magic<>+0(SB), Y8, Y9
-	VMOVAPS     Y9, Y10
-	VFMADD132PS avx2_ln2hi<>+0(SB), Y7, Y10
-	VFMADD231PS avx2_ln2lo<>+0(SB), Y9, Y10
-	VMOVAPS     Y10, Y9
-	VMOVUPS     avx2_exp6<>+0(SB), Y10
-	VFMADD213PS avx2_exp5<>+0(SB), Y9, Y10
-	VFMADD213PS avx2_exp4<>+0(SB), Y9, Y10
-	VFMADD213PS avx2_exp3<>+0(SB), Y9, Y10
-	VFMADD213PS avx2_exp2<>+0(SB), Y9, Y10
-	VFMADD213PS avx2_one<>+0(SB), Y9, Y10
-	VFMADD213PS avx2_one<>+0(SB), Y9, Y10
-	VPSLLD      $0x17, Y8, Y8
-	VPADDD      Y8, Y10, Y10
-	VCMPPS      $0x11, avx2_expmin<>+0(SB), Y7, Y8
-	VANDNPS     Y10, Y8, Y10
-	VCMPPS      $0x03, Y7, Y7, Y8
-	VORPS       Y8, Y10, Y7
-	VADDPS      Y7, Y2, Y2
-	VFMADD231PS Y6, Y7, Y4
-	VMOVUPS     32(AX), Y6
-	VSUBPS      Y0, Y6, Y6
-	VMAXPS      Y6, Y1, Y6
-	VMOVAPS     Y6, Y7
-	VMOVUPS     avx2_magic<>+0(SB), Y8
-	VFMADD231PS avx2_log2e<>+0(SB), Y7, Y8
-	VSUBPS      avx2_magic<>+0(SB), Y8, Y9
-	VMOVAPS     Y9, Y10
-	VFMADD132PS avx2_ln2hi<>+0(SB), Y7, Y10
-	VFMADD231PS avx2_ln2lo<>+0(SB), Y9, Y10
-	VMOVAPS     Y10, Y9
-	VMOVUPS     avx2_exp6<>+0(SB), Y10
-	VFMADD213PS avx2_exp5<>+0(SB), Y9, Y10
-	VFMADD213PS avx2_exp4<>+0(SB), Y9, Y10
-	VFMADD213PS avx2_exp3<>+0(SB), Y9, Y10
-	VFMADD213PS avx2_exp2<>+0(SB), Y9, Y10
-	VFMADD213PS avx2_one<>+0(SB), Y9, Y10
-	VFMADD213PS avx2_one<>+0(SB), Y9, Y10
-	VPSLLD      $0x17, Y8, Y8
-	VPADDD      Y8, Y10, Y10
-	VCMPPS      $0x11, avx2_expmin<>+0(SB), Y7, Y8
-	VANDNPS     Y10, Y8, Y10
-	VCMPPS      $0x03, Y7, Y7, Y8
-	VORPS       Y8, Y10, Y7
-	VADDPS      Y7, Y3, Y3
-	VFMADD231PS Y6, Y7, Y5
+	VMOVAPS     Y6, Y8
+	VMOVUPS     32(AX), Y7
+	VSUBPS      Y0, Y7, Y7
+	VMAXPS      Y7, Y1, Y7
+	VMOVAPS     Y7, Y9
+	VMOVUPS     avx2_magic<>+0(SB), Y10
+	VMOVUPS     avx2_magic<>+0(SB), Y11
+	VFMADD231PS avx2_log2e<>+0(SB), Y8, Y10
+	VFMADD231PS avx2_log2e<>+0(SB), Y9, Y11
+	VSUBPS      avx2_magic<>+0(SB), Y10, Y12
+	VSUBPS      avx2_magic<>+0(SB), Y11, Y13
+	VMOVAPS     Y12, Y14
+	VMOVAPS     Y13, Y15
+	VFMADD132PS avx2_ln2hi<>+0(SB), Y8, Y14
+	VFMADD132PS avx2_ln2hi<>+0(SB), Y9, Y15
+	VFMADD231PS avx2_ln2lo<>+0(SB), Y12, Y14
+	VFMADD231PS avx2_ln2lo<>+0(SB), Y13, Y15
+	VMOVAPS     Y14, Y12
+	VMOVAPS     Y15, Y13
+	VMOVUPS     avx2_exp6<>+0(SB), Y14
+	VMOVUPS     avx2_exp6<>+0(SB), Y15
+	VFMADD213PS avx2_exp5<>+0(SB), Y12, Y14
+	VFMADD213PS avx2_exp5<>+0(SB), Y13, Y15
+	VFMADD213PS avx2_exp4<>+0(SB), Y12, Y14
+	VFMADD213PS avx2_exp4<>+0(SB), Y13, Y15
+	VFMADD213PS avx2_exp3<>+0(SB), Y12, Y14
+	VFMADD213PS avx2_exp3<>+0(SB), Y13, Y15
+	VFMADD213PS avx2_exp2<>+0(SB), Y12, Y14
+	VFMADD213PS avx2_exp2<>+0(SB), Y13, Y15
+	VFMADD213PS avx2_one<>+0(SB), Y12, Y14
+	VFMADD213PS avx2_one<>+0(SB), Y13, Y15
+	VFMADD213PS avx2_one<>+0(SB), Y12, Y14
+	VFMADD213PS avx2_one<>+0(SB), Y13, Y15
+	VPSLLD      $0x17, Y10, Y10
+	VPSLLD      $0x17, Y11, Y11
+	VPADDD      Y10, Y14, Y14
+	VPADDD      Y11, Y15, Y15
+	VCMPPS      $0x11, avx2_expmin<>+0(SB), Y8, Y10
+	VCMPPS      $0x11, avx2_expmin<>+0(SB), Y9, Y11
+	VANDNPS     Y14, Y10, Y14
+	VANDNPS     Y15, Y11, Y15
+	VCMPPS      $0x03, Y8, Y8, Y10
+	VCMPPS      $0x03, Y9, Y9, Y11
+	VORPS       Y10, Y14, Y8
+	VORPS       Y11, Y15, Y9
+	VADDPS      Y8, Y2, Y2
+	VFMADD231PS Y6, Y8, Y4
+	VADDPS      Y9, Y3, Y3
+	VFMADD231PS Y7, Y9, Y5
 	ADDQ        $0x40, AX
 	SUBQ        $0x10, CX
 	JNZ         loop

@@ -16,6 +16,10 @@ var trainOps = []struct {
 	{"Axpy", func(t *Train, a, b, c, d, e []float32) []float32 { t.Axpy(a, b, 0.3); return nil }},
 	{"Lerp", func(t *Train, a, b, c, d, e []float32) []float32 { t.Lerp(a, b, 0.01); return nil }},
 	{"Dot", func(t *Train, a, b, c, d, e []float32) []float32 { return []float32{t.Dot(a, b)} }},
+	{"ExpMax", func(t *Train, a, b, c, d, e []float32) []float32 {
+		m, sum := t.ExpMax(a)
+		return []float32{m + 0, sum} // either zero may be the largest
+	}},
 	{"Softmax", func(t *Train, a, b, c, d, e []float32) []float32 { return []float32{t.Softmax(a)} }},
 	{"LogSumExp", func(t *Train, a, b, c, d, e []float32) []float32 {
 		lse, h := t.LogSumExp(a)

@@ -129,17 +129,20 @@ func squares64() {
 
 func rowMax() {
 	TEXT("avx2RowMax", NOSPLIT, "func(x *float32, n int) float32")
-	Doc("Returns the largest of n elements, a multiple of 8 and not 0.")
+	Doc("Returns the largest of n elements that are not NaN, n a multiple of 8 and not 0.")
 	x, n := Load(Param("x"), GP64()), Load(Param("n"), GP64())
-	m := ymms(4)
+	// A comparison with NaN gives the second operand, so that NaN counts as
+	// nothing.
+	m, v := ymms(4), ymms(4)
 	for i := range m {
-		VMOVUPS(at(x, 0), m[i])
+		VMOVUPS(broadcast("neginf", 0xff800000), m[i])
 	}
 	SUBQ(Imm(32), n)
 	JL(LabelRef("rest"))
 	Label("many")
 	for i := range m {
-		VMAXPS(at(x, i), m[i], m[i])
+		VMOVUPS(at(x, i), v[i])
+		VMAXPS(m[i], v[i], m[i])
 	}
 	ADDQ(U32(128), x)
 	SUBQ(Imm(32), n)
@@ -148,7 +151,8 @@ func rowMax() {
 	ADDQ(Imm(32), n)
 	JZ(LabelRef("done"))
 	Label("single")
-	VMAXPS(at(x, 0), m[0], m[0])
+	VMOVUPS(at(x, 0), v[0])
+	VMAXPS(m[0], v[0], m[0])
 	ADDQ(Imm(32), x)
 	SUBQ(Imm(8), n)
 	JNZ(LabelRef("single"))
@@ -201,17 +205,18 @@ func expMoments() {
 	x, n := Load(Param("x"), GP64()), Load(Param("n"), GP64())
 	lanes, m, floor := Load(Param("lanes"), GP64()), broadcastParam("m"), momentFloor()
 	sum, moment := ymms(2), ymms(2)
-	// One vector at a time: there are not registers for two.
 	bySixteens(n, []Register{x}, lanes, [][]VecVirtual{sum, moment}, func() {
-		for i := range sum {
-			d, e := YMM(), YMM()
-			VMOVUPS(at(x, i), d)
-			VSUBPS(m, d, d)
-			VMAXPS(d, floor, d) // of d where that is NaN
-			VMOVAPS(d, e)
-			exp([]VecVirtual{e}, true)
-			VADDPS(e, sum[i], sum[i])
-			VFMADD231PS(d, e, moment[i])
+		d, e := ymms(2), ymms(2)
+		for i := range d {
+			VMOVUPS(at(x, i), d[i])
+			VSUBPS(m, d[i], d[i])
+			VMAXPS(d[i], floor, d[i]) // of d where that is NaN
+			VMOVAPS(d[i], e[i])
+		}
+		exp(e, true)
+		for i := range d {
+			VADDPS(e[i], sum[i], sum[i])
+			VFMADD231PS(d[i], e[i], moment[i])
 		}
 	})
 }

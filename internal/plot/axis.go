@@ -9,12 +9,12 @@ import (
 	"gonum.org/v1/plot"
 )
 
-// ticks marks a linear axis at round numbers.
-type ticks struct{}
+// ticks marks a linear axis at about that many round numbers.
+type ticks int
 
-// Ticks returns about five marks with labels.
-func (ticks) Ticks(lo, hi float64) []plot.Tick {
-	step := roundStep((hi - lo) / 5)
+// Ticks returns marks with labels.
+func (n ticks) Ticks(lo, hi float64) []plot.Tick {
+	step := roundStep((hi - lo) / float64(n))
 	if !(step > 0) || math.IsInf(step, 0) {
 		return nil
 	}
@@ -66,7 +66,7 @@ func (logTicks) Ticks(lo, hi float64) []plot.Tick {
 		}
 	}
 	if labels < 3 {
-		return ticks{}.Ticks(lo, hi)
+		return ticks(5).Ticks(lo, hi)
 	}
 	return out
 }

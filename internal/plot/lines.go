@@ -95,6 +95,9 @@ func setRange(p *plot.Plot, f *Frame, lines []Line) error {
 // widen adds a share of the range at both ends, or something where there is no
 // range.
 func widen(lo, hi, share float64, log bool) (float64, float64) {
+	if share == 0 && lo < hi {
+		return lo, hi // to the last bit: nothing is cut off
+	}
 	if log {
 		lo, hi = widen(math.Log(lo), math.Log(hi), share, false)
 		return math.Exp(lo), math.Exp(hi)
@@ -124,7 +127,9 @@ func addLine(p *plot.Plot, f *Frame, l *Line) error {
 	pl.Color = c
 	var dots *plotter.Scatter
 	if l.Dashed {
-		pl.Dashes = []vg.Length{4, 3}
+		// Darker, to be seen in front of a noisy line of the same colour.
+		c.R, c.G, c.B = c.R/2, c.G/2, c.B/2
+		pl.Color, pl.Dashes = c, []vg.Length{4, 3}
 		if dots, err = plotter.NewScatter(xy); err != nil {
 			return fmt.Errorf("plot: line %q: %w", l.Name, err)
 		}

@@ -114,7 +114,7 @@ func newAxes(f *Frame) *plot.Plot {
 		a.Label.Padding = 4
 	}
 	p.X.Label.Text, p.Y.Label.Text = clean(f.XLabel), clean(f.YLabel)
-	p.X.Tick.Marker, p.Y.Tick.Marker = ticks{}, ticks{}
+	p.X.Tick.Marker, p.Y.Tick.Marker = ticks(6), ticks(5)
 	if f.LogX {
 		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, logTicks{}
 	}

@@ -31,7 +31,7 @@ func TestTicks(t *testing.T) {
 		{1.5, 2.1, true, "1.6 1.8 2.0"},
 		{1e-9, 1e12, true, "1e-9 1e-6 0.001 1 1000 1M 1B 1T"},
 	} {
-		marks := ticks{}.Ticks(c.lo, c.hi)
+		marks := ticks(5).Ticks(c.lo, c.hi)
 		if c.log {
 			marks = logTicks{}.Ticks(c.lo, c.hi)
 		}

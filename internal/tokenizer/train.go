@@ -83,8 +83,8 @@ const (
 	specialPieces  = 3 // unknown, BOS, EOS
 )
 
-// check refuses settings that make no vocabulary.
-func (c *TrainConfig) check() error {
+// Check refuses settings that make no vocabulary.
+func (c *TrainConfig) Check() error {
 	fixed := len(c.symbols())
 	switch {
 	case c.VocabSize < 1 || c.VocabSize > maxPieces:
@@ -143,7 +143,7 @@ func (c *TrainConfig) symbols() []Piece {
 // bytes ([Tokenizer.Model]), whatever the number of workers and the order of
 // sources.
 func Train(ctx context.Context, c TrainConfig, sources ...Source) (t *Tokenizer, r *TrainReport, err error) {
-	if err := c.check(); err != nil {
+	if err := c.Check(); err != nil {
 		return nil, nil, err
 	}
 	if len(sources) == 0 {

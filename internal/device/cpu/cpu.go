@@ -55,9 +55,20 @@ type Device struct {
 	attn    attnTask
 	storeKV storeTask
 	gemms   gemmTask
+
+	// The same of training, and scratch that its ops share.
+	elems     elemTask
+	grads     gradTask
+	widenRows widenTask
+	self      selfTask
+	heads     headTask
+	wide      buffer // rows of a read-only matrix
+	gains     buffer // gradients of a gain by parts
+	logits    buffer
+	hidden    buffer // rows of hidden states that do not follow each other, and their gradients
 }
 
-var _ device.Device = (*Device)(nil)
+var _ device.Trainer = (*Device)(nil)
 
 // workerScratch is one worker's private memory.
 type workerScratch struct {
@@ -68,7 +79,13 @@ type workerScratch struct {
 	q        []float32 // queries of one attention piece
 	lo, hi   []int32
 	gemm     gemmScratch
-	_        [64]byte // keep workers' headers on different cache lines
+
+	// Of training: scores and their gradients of one block of queries, and the
+	// state of each of its softmaxes.
+	scores, dscores []float32
+	largest, total  []float32
+
+	_ [64]byte // keep workers' headers on different cache lines
 }
 
 // New makes a CPU device and starts its workers.

@@ -60,12 +60,30 @@ func (d *Device) MatMul(y []device.Tensor, x device.Tensor, w []device.Weight) {
 	if len(y) != len(w) || len(w) == 0 || len(w) > maxShared {
 		panic(fmt.Sprintf("cpu: MatMul of %d matrices into %d results", len(w), len(y)))
 	}
+	params := false
 	for i := range w {
-		wi := w[i].(*weight)
+		wi := weightOf(w[i])
 		if wi.cols != x.Cols || y[i].Cols != wi.rows || y[i].Rows != x.Rows {
 			panic(fmt.Sprintf("cpu: MatMul of (%d, %d) with a matrix (%d, %d) into (%d, %d)", x.Rows, x.Cols, wi.rows, wi.cols, y[i].Rows, y[i].Cols))
 		}
+		_, p := w[i].(*param)
+		params = params || p
 	}
+	if !params {
+		d.products(y, x, w)
+		return
+	}
+	for i := range w {
+		if p, ok := w[i].(*param); ok {
+			d.gemm(matOf(y[i]), matOf(x), matOf(p.value).t(), false)
+		} else {
+			d.products(y[i:i+1], x, w[i:i+1])
+		}
+	}
+}
+
+// products is MatMul of read-only weights, a micro-batch at a time.
+func (d *Device) products(y []device.Tensor, x device.Tensor, w []device.Weight) {
 	for lo := 0; lo < x.Rows; lo += MaxRows {
 		hi := min(lo+MaxRows, x.Rows)
 		for i := range w {

@@ -115,7 +115,7 @@ func (t *rowTask) rope(y []float32, lo, hi int) {
 
 // RMSNorm: y = x / sqrt(mean(x^2) + eps) * gain.
 func (d *Device) RMSNorm(y, x device.Tensor, gain device.Weight, eps float32) {
-	w := gain.(*weight)
+	w := weightOf(gain)
 	mustShape("RMSNorm", y, x)
 	if len(w.f32) != x.Cols {
 		panic(fmt.Sprintf("cpu: RMSNorm of %d columns with a gain of %d", x.Cols, len(w.f32)))
@@ -152,12 +152,16 @@ func (d *Device) SwiGLU(y, gate, up device.Tensor) {
 
 // RoPE rotates every head of x by its row's position.
 func (d *Device) RoPE(x device.Tensor, headDim int, spans []device.Span, cos, sin device.Tensor, scale float32) {
-	if headDim%2 != 0 || x.Cols%headDim != 0 || cos.Cols != headDim/2 {
-		panic(fmt.Sprintf("cpu: RoPE of rows of %d with heads of %d and a table of %d columns", x.Cols, headDim, cos.Cols))
-	}
+	mustRoPE("RoPE", x, headDim, cos)
 	d.rows.set(opRoPE, x, device.Tensor{}, device.Tensor{})
 	d.rows.headDim, d.rows.spans, d.rows.cos, d.rows.sin, d.rows.scale = headDim, spans, cos, sin, scale
 	d.runRows()
+}
+
+func mustRoPE(op string, x device.Tensor, headDim int, cos device.Tensor) {
+	if headDim%2 != 0 || x.Cols%headDim != 0 || cos.Cols != headDim/2 {
+		panic(fmt.Sprintf("cpu: %s of rows of %d with heads of %d and a table of %d columns", op, x.Cols, headDim, cos.Cols))
+	}
 }
 
 func mustShape(op string, a, b device.Tensor) {

@@ -249,7 +249,7 @@ func (d *Device) FreeWeight(h device.Weight) {
 
 // Embed decodes the table's rows named by ids.
 func (d *Device) Embed(y device.Tensor, table device.Weight, ids []int32) {
-	w := table.(*weight)
+	w := weightOf(table)
 	if y.Rows != len(ids) || y.Cols != w.cols || w.table == nil {
 		panic(fmt.Sprintf("cpu: Embed of %d ids from (%d, %d) into (%d, %d)", len(ids), w.rows, w.cols, y.Rows, y.Cols))
 	}

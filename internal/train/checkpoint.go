@@ -99,7 +99,7 @@ func Checkpoints(run string) ([]Checkpoint, error) {
 func stepOf(name string) (step int, ok bool) {
 	digits, ok := strings.CutPrefix(name, stepPrefix)
 	step, err := strconv.Atoi(digits)
-	return step, ok && err == nil && name == stepPrefix+strconv.Itoa(step)
+	return step, ok && err == nil && step >= 0 && name == stepPrefix+strconv.Itoa(step)
 }
 
 // writeCheckpoint makes checkpoints/step-N of what fill writes into a directory.

@@ -61,9 +61,6 @@ func trainModel(t testing.TB, d device.Trainer, c llama.Config, src llama.Source
 		if err := m.Close(); err != nil {
 			t.Error(err)
 		}
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
 	})
 	return m
 }
@@ -223,9 +220,12 @@ func trainers(t *testing.T) []device.Trainer {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if tr, ok := any(d).(device.Trainer); ok {
-			list = append(list, tr)
-		}
+		t.Cleanup(func() {
+			if err := d.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		list = append(list, d)
 	}
 	return list
 }

@@ -149,11 +149,7 @@ func (c *Config) openDevice(ui UI) (dev device.Trainer, peak float64, err error)
 			ui.Message("This processor has no bf16 products (AVX512-BF16): they are computed in f32.")
 		}
 	}
-	t, ok := any(d).(device.Trainer)
-	if !ok {
-		return nil, 0, fmt.Errorf("pretrain: this device cannot train")
-	}
-	return t, peak, nil
+	return d, peak, nil
 }
 
 // assemble makes model, optimiser and stage, with fresh weights, those of
@@ -213,7 +209,7 @@ func (c *Config) assemble(ctx context.Context, dev device.Trainer, set *shard.Da
 
 // deviceName says whose arithmetic it is: instruction sets differ in roundings.
 func deviceName(d device.Trainer) string {
-	if c, ok := any(d).(*cpu.Device); ok {
+	if c, ok := d.(*cpu.Device); ok {
 		return "cpu/" + c.Kernels().Name
 	}
 	return d.Name()

@@ -45,6 +45,9 @@ type Gemm struct {
 	// Pack writes panels of width (MR or NR) of n rows of src, which are k long and
 	// lie ld apart; with byStep they are n columns of k rows instead.
 	Pack func(dst, src []float32, ld, width, n, k int, byStep bool)
+
+	// BF16 is nil where products of bfloat16 are not faster.
+	BF16 *GemmBF16
 }
 
 // GemmRows is A in memory: element (i, l) is Data[i/MR*Tile + i%MR*Row + l*Col].
@@ -96,8 +99,13 @@ func (g *Gemm) Block(c []float32, ldc int, a GemmRows, packedB []float32, m, n, 
 	}
 	j := n - rest
 	g.Tiles(edge, g.NR, a, packedB[j/g.NR*panel:], g.NR, m, k, false)
+	putEdge(c[j:], ldc, edge, g.NR, m, rest, add)
+}
+
+// putEdge sets or adds to the first n columns of m rows of c.
+func putEdge(c []float32, ldc int, edge []float32, nr, m, n int, add bool) {
 	for i := range m {
-		y, s := c[i*ldc+j:i*ldc+n], edge[i*g.NR:]
+		y, s := c[i*ldc:i*ldc+n], edge[i*nr:]
 		if !add {
 			copy(y, s)
 			continue

@@ -2,7 +2,12 @@
 
 package kernel
 
-import "fmt"
+import (
+	"fmt"
+	"unsafe"
+
+	"github.com/cria-llm/cria/internal/sys/cpufeat"
+)
 
 // gemmArgs are the arguments of the kernels of tiles, which compute n tiles one
 // below the other. Strides are in bytes. The generator knows the offsets of
@@ -10,11 +15,11 @@ import "fmt"
 type gemmArgs struct {
 	c    *float32
 	ldc  uintptr
-	a    *float32
+	a    unsafe.Pointer
 	row  uintptr // from row to row of A: kernels by rows
 	col  uintptr // from step to step of A: kernels by columns
 	tile uintptr // from tile to tile of A
-	b    *float32
+	b    unsafe.Pointer
 	ldb  uintptr
 	k    uintptr
 	n    uintptr
@@ -42,8 +47,15 @@ func avx2PackTranspose4(dst *float32, step uintptr, src *float32, ld uintptr, n 
 //go:noescape
 func avx2PackTranspose2(dst *float32, step uintptr, src *float32, ld uintptr, n int)
 
-func avx2Gemm() Gemm   { return Gemm{MR: 6, NR: 16, Tiles: avx2GemmTiles, Pack: avx2GemmPack} }
-func avx512Gemm() Gemm { return Gemm{MR: 12, NR: 32, Tiles: avx512GemmTiles, Pack: avx2GemmPack} }
+func avx2Gemm() Gemm { return Gemm{MR: 6, NR: 16, Tiles: avx2GemmTiles, Pack: avx2GemmPack} }
+
+func avx512Gemm() Gemm {
+	g := Gemm{MR: 12, NR: 32, Tiles: avx512GemmTiles, Pack: avx2GemmPack}
+	if cpufeat.HasAVX512BF16() {
+		g.BF16 = &GemmBF16{Tiles: avx512BF16Tiles, Pack: avx2PackBF16}
+	}
+	return g
+}
 
 // gemmCallRows bounds one assembly call to well below a millisecond: 8 million
 // multiply-adds.
@@ -61,51 +73,107 @@ func gemmTiles(set isa, mr, nr int, c []float32, ldc int, a *GemmRows, b []float
 	if rows == 0 {
 		return
 	}
+	_ = c[(rows-1)*ldc+nr-1] // the last element that assembly will touch
 	if k == 0 {
-		for i := range rows {
-			y := c[i*ldc : i*ldc+nr]
-			for j := range y {
-				if !add {
-					y[j] = 0
-				}
-			}
-		}
+		noSteps(c, ldc, nr, rows, add)
 		return
 	}
 	a.mustStrides()
-	// The last element that assembly will touch of each slice.
-	_, _ = c[(rows-1)*ldc+nr-1], b[(k-1)*ldb+nr-1]
+	_ = b[(k-1)*ldb+nr-1]
 	_, _ = a.Data[a.at(rows-1, mr)+(k-1)*a.Col], a.Data[a.at(max(0, rows/mr*mr-1), mr)+(k-1)*a.Col]
 	args := gemmArgs{
-		ldc: uintptr(ldc) * 4, row: uintptr(a.Row) * 4, col: uintptr(a.Col) * 4, tile: uintptr(a.Tile) * 4,
-		b: &b[0], ldb: uintptr(ldb) * 4, k: uintptr(k),
+		c: &c[0], ldc: uintptr(ldc) * 4, row: uintptr(a.Row) * 4, col: uintptr(a.Col) * 4, tile: uintptr(a.Tile) * 4,
+		a: unsafe.Pointer(&a.Data[0]), b: unsafe.Pointer(&b[0]), ldb: uintptr(ldb) * 4, k: uintptr(k), add: addFlag(add),
 	}
-	if add {
-		args.add = 1
-	}
-	for i := 0; i < rows; {
-		n := min(rows-i, gemmCallRows) // a multiple of both mr
-		args.n = 1
-		if n >= mr {
-			args.n = uintptr(n / mr)
-			n -= n % mr
-		}
-		args.a, args.c = &a.Data[i/mr*a.Tile], &c[i*ldc]
-		runGemm(set, min(n, mr), a.Col == 1, &args)
-		i += n
+	switch {
+	case set == isaAVX2 && a.Col == 1:
+		args.run(avx2RowsTiles, mr, rows)
+	case set == isaAVX2:
+		args.run(avx2ColsTiles, mr, rows)
+	case a.Col == 1:
+		args.run(avx512RowsTiles, mr, rows)
+	default:
+		args.run(avx512ColsTiles, mr, rows)
 	}
 }
 
-func runGemm(set isa, rows int, byRows bool, a *gemmArgs) {
-	switch {
-	case set == isaAVX2 && byRows:
+// avx512BF16Tiles needs AVX512-BF16.
+func avx512BF16Tiles(c []float32, ldc int, a, b []uint32, rows, pairs int, add bool) {
+	const mr, nr = 12, 32
+	if rows == 0 {
+		return
+	}
+	_ = c[(rows-1)*ldc+nr-1]
+	if pairs == 0 {
+		noSteps(c, ldc, nr, rows, add)
+		return
+	}
+	_, _ = b[pairs*nr-1], a[(rows+mr-1)/mr*mr*pairs-1]
+	args := gemmArgs{
+		c: &c[0], ldc: uintptr(ldc) * 4, col: mr * 4, tile: uintptr(mr*pairs) * 4,
+		a: unsafe.Pointer(&a[0]), b: unsafe.Pointer(&b[0]), ldb: nr * 4, k: uintptr(pairs), add: addFlag(add),
+	}
+	args.run(avx512BF16, mr, rows)
+}
+
+func addFlag(add bool) uintptr {
+	if add {
+		return 1
+	}
+	return 0
+}
+
+// noSteps is a product with K = 0.
+func noSteps(c []float32, ldc, nr, rows int, add bool) {
+	for i := 0; i < rows && !add; i++ {
+		clear(c[i*ldc : i*ldc+nr])
+	}
+}
+
+// gemmKind is a family of kernels.
+type gemmKind int
+
+const (
+	avx2RowsTiles gemmKind = iota
+	avx2ColsTiles
+	avx512RowsTiles
+	avx512ColsTiles
+	avx512BF16
+)
+
+// run computes rows of tiles of mr rows, and what remains.
+func (a *gemmArgs) run(kind gemmKind, mr, rows int) {
+	for {
+		n := min(rows, gemmCallRows) // a multiple of both mr
+		if n >= mr {
+			n -= n % mr
+		}
+		a.n = uintptr(max(1, n/mr))
+		before := *a // kernels move the pointers to the last tile
+		a.tiles(kind, min(n, mr))
+		if rows -= n; rows == 0 {
+			return
+		}
+		*a = before
+		a.a = unsafe.Add(a.a, uintptr(n/mr)*a.tile)
+		a.c = (*float32)(unsafe.Add(unsafe.Pointer(a.c), uintptr(n)*a.ldc))
+	}
+}
+
+// tiles calls one kernel. Direct calls, because arguments of an indirect call
+// would escape to the heap.
+func (a *gemmArgs) tiles(kind gemmKind, rows int) {
+	switch kind {
+	case avx2RowsTiles:
 		avx2GemmRows(rows, a)
-	case set == isaAVX2:
+	case avx2ColsTiles:
 		avx2GemmCols(rows, a)
-	case byRows:
+	case avx512RowsTiles:
 		avx512GemmRows(rows, a)
-	default:
+	case avx512ColsTiles:
 		avx512GemmCols(rows, a)
+	case avx512BF16:
+		avx512GemmBF16(rows, a)
 	}
 }
 
@@ -171,5 +239,70 @@ func avx2PackTranspose(width int, dst, src []float32, ld, n int) {
 	}
 	if i < width {
 		avx2PackTranspose2(&dst[i], step, &src[i*ld], by, n)
+	}
+}
+
+//go:noescape
+func avx2PackPairs12(dst *uint32, panel uintptr, src *float32, ld uintptr, n, panels int)
+
+//go:noescape
+func avx2PackPairs32(dst *uint32, panel uintptr, src *float32, ld uintptr, n, panels int)
+
+//go:noescape
+func avx2TransposePairs8(dst *uint32, step uintptr, src *float32, ld uintptr, n int)
+
+//go:noescape
+func avx2TransposePairs4(dst *uint32, step uintptr, src *float32, ld uintptr, n int)
+
+// avx2PackBF16 packs whole panels of 12 and 32; what remains of n and k is plain
+// Go's.
+func avx2PackBF16(dst []uint32, src []float32, ld, width, n, k int, byStep bool) {
+	if n == 0 || k == 0 {
+		return
+	}
+	pairs, whole := (k+1)/2, n-n%width
+	done := k &^ 7 // steps
+	if byStep {
+		done = k &^ 1
+	}
+	if whole > 0 && done > 0 {
+		d, by := dst[:whole*pairs], uintptr(ld)*4
+		if byStep {
+			_ = src[(done-1)*ld+whole-1]
+			panel := uintptr(width*pairs) * 4
+			if width == 12 {
+				avx2PackPairs12(&d[0], panel, &src[0], by, done/2, whole/width)
+			} else {
+				avx2PackPairs32(&d[0], panel, &src[0], by, done/2, whole/width)
+			}
+		} else {
+			_ = src[(whole-1)*ld+done-1]
+			step := uintptr(width) * 4
+			for i := 0; i < whole; {
+				to, from := &d[i/width*width*pairs+i%width], &src[i*ld]
+				if width-i%width >= 8 {
+					avx2TransposePairs8(to, step, from, by, done)
+					i += 8
+				} else {
+					avx2TransposePairs4(to, step, from, by, done)
+					i += 4
+				}
+			}
+		}
+	}
+	row, step := ld, 1
+	if byStep {
+		row, step = 1, ld
+	}
+	if done < k && whole > 0 { // in panels of all pairs: one at a time
+		var tail [4 * 32]uint32
+		for p := 0; p < whole; p += width {
+			rest := (k - done + 1) / 2 * width
+			plainPackBF16(tail[:rest], src[p*row+done*step:], ld, width, width, k-done, byStep)
+			copy(dst[p*pairs+done/2*width:], tail[:rest])
+		}
+	}
+	if whole < n {
+		plainPackBF16(dst[whole*pairs:], src[whole*row:], ld, width, n-whole, k, byStep)
 	}
 }

@@ -96,6 +96,35 @@ func avx512GemmCols(rows int, a *gemmArgs) {
 	}
 }
 
+func avx512GemmBF16(rows int, a *gemmArgs) {
+	switch rows {
+	case 12:
+		avx512GemmBF16x12(a)
+	case 11:
+		avx512GemmBF16x11(a)
+	case 10:
+		avx512GemmBF16x10(a)
+	case 9:
+		avx512GemmBF16x9(a)
+	case 8:
+		avx512GemmBF16x8(a)
+	case 7:
+		avx512GemmBF16x7(a)
+	case 6:
+		avx512GemmBF16x6(a)
+	case 5:
+		avx512GemmBF16x5(a)
+	case 4:
+		avx512GemmBF16x4(a)
+	case 3:
+		avx512GemmBF16x3(a)
+	case 2:
+		avx512GemmBF16x2(a)
+	case 1:
+		avx512GemmBF16x1(a)
+	}
+}
+
 //go:noescape
 func avx2GemmRowsx6(a *gemmArgs)
 
@@ -203,3 +232,39 @@ func avx512GemmColsx2(a *gemmArgs)
 
 //go:noescape
 func avx512GemmColsx1(a *gemmArgs)
+
+//go:noescape
+func avx512GemmBF16x12(a *gemmArgs)
+
+//go:noescape
+func avx512GemmBF16x11(a *gemmArgs)
+
+//go:noescape
+func avx512GemmBF16x10(a *gemmArgs)
+
+//go:noescape
+func avx512GemmBF16x9(a *gemmArgs)
+
+//go:noescape
+func avx512GemmBF16x8(a *gemmArgs)
+
+//go:noescape
+func avx512GemmBF16x7(a *gemmArgs)
+
+//go:noescape
+func avx512GemmBF16x6(a *gemmArgs)
+
+//go:noescape
+func avx512GemmBF16x5(a *gemmArgs)
+
+//go:noescape
+func avx512GemmBF16x4(a *gemmArgs)
+
+//go:noescape
+func avx512GemmBF16x3(a *gemmArgs)
+
+//go:noescape
+func avx512GemmBF16x2(a *gemmArgs)
+
+//go:noescape
+func avx512GemmBF16x1(a *gemmArgs)

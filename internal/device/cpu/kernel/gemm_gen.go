@@ -7,3 +7,4 @@ package kernel
 //go:generate go run -C _asm ./gemm -part tile2 -out ../gemm_avx2_amd64.s
 //go:generate go run -C _asm ./gemm -part tile512 -out ../gemm_avx512_amd64.s
 //go:generate go run -C _asm ./gemm -part pack2 -out ../gemm_pack_avx2_amd64.s
+//go:generate go run -C _asm ./gemm -part pairs2 -out ../gemm_pairs_avx2_amd64.s

@@ -6,6 +6,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"github.com/cria-llm/cria/internal/device/cpu/kernel/_asm/evex"
 )
 
 // chains is kernel.limitChains.
@@ -20,7 +22,7 @@ func limits512() {
 		}
 	}
 	computeLimit("avx512FMALimit", "zmm VFMADD231PS", zero, func(i int) { VFMADD231PS(Z30, Z31, z[i]) })
-	computeLimit("avx512BF16Limit", "zmm VDPBF16PS", zero, func(i int) { vdpbf16ps(30, 31, i) })
+	computeLimit("avx512BF16Limit", "zmm VDPBF16PS", zero, func(i int) { evex.VDPBF16PS(30, 31, i) })
 	computeLimit("avx512Int8Limit", "zmm VPDPBUSD", zero, func(i int) { VPDPBUSD(Z30, Z31, z[i]) })
 }
 

@@ -20,6 +20,7 @@ var parts = map[string]func(){
 	"tile2":   func() { tiles(avx2) },
 	"tile512": func() { tiles(avx512) },
 	"pack2":   packs,
+	"pairs2":  packsBF16,
 }
 
 func main() {

@@ -103,23 +103,15 @@ func packTranspose(rows int) {
 			}
 			return XMM()
 		}
-		var v, t [4]VecVirtual
+		var v [4]VecVirtual
 		for r := range v {
-			v[r], t[r] = vec(), vec()
+			v[r] = vec()
 			VMOVUPS(row(src, r), v[r].AsX())
 			if rows == 8 {
 				VINSERTF128(Imm(1), row(src4, r), v[r], v[r])
 			}
 		}
-		// Pairs of rows, then pairs of pairs.
-		VUNPCKLPS(v[1], v[0], t[0])
-		VUNPCKHPS(v[1], v[0], t[1])
-		VUNPCKLPS(v[3], v[2], t[2])
-		VUNPCKHPS(v[3], v[2], t[3])
-		VUNPCKLPD(t[2], t[0], v[0])
-		VUNPCKHPD(t[2], t[0], v[1])
-		VUNPCKLPD(t[3], t[1], v[2])
-		VUNPCKHPD(t[3], t[1], v[3])
+		v = transpose4(v, vec)
 		for u := range v {
 			VMOVUPS(v[u], strided(Mem{Base: dst}, step, step3, u))
 		}
@@ -133,4 +125,22 @@ func packTranspose(rows int) {
 	JNZ(LabelRef("loop"))
 	VZEROUPPER()
 	RET()
+}
+
+// transpose4 transposes 4x4 elements in each half of four vectors: pairs of
+// rows, then pairs of pairs.
+func transpose4(v [4]VecVirtual, vec func() VecVirtual) [4]VecVirtual {
+	var t, u [4]VecVirtual
+	for i := range t {
+		t[i], u[i] = vec(), vec()
+	}
+	VUNPCKLPS(v[1], v[0], t[0])
+	VUNPCKHPS(v[1], v[0], t[1])
+	VUNPCKLPS(v[3], v[2], t[2])
+	VUNPCKHPS(v[3], v[2], t[3])
+	VUNPCKLPD(t[2], t[0], u[0])
+	VUNPCKHPD(t[2], t[0], u[1])
+	VUNPCKLPD(t[3], t[1], u[2])
+	VUNPCKHPD(t[3], t[1], u[3])
+	return u
 }

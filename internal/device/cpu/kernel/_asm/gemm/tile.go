@@ -2,10 +2,13 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"github.com/cria-llm/cria/internal/device/cpu/kernel/_asm/evex"
 )
 
 // Offsets in package kernel's gemmArgs.
@@ -37,20 +40,29 @@ var (
 		Z16, Z17, Z18, Z19, Z20, Z21, Z22, Z23, Z24, Z25, Z26, Z27, Z28, Z29, Z30, Z31}}
 )
 
-// way is how A lies in memory.
+// way is how A lies in memory, and what its elements are.
 type way string
 
 const (
 	byRows way = "Rows" // the elements of a row side by side
 	byCols way = "Cols" // the elements of a column side by side, as in packed panels
+	pairs  way = "BF16" // as by columns, two bfloat16 steps of K to an element
 )
 
 func tileName(s set, w way, rows int) string {
 	return fmt.Sprintf("%sGemm%sx%d", s.name, w, rows)
 }
 
+// ways are those for which s has tiles.
+func ways(s set) []way {
+	if s.width == 64 {
+		return []way{byRows, byCols, pairs}
+	}
+	return []way{byRows, byCols}
+}
+
 func tiles(s set) {
-	for _, w := range []way{byRows, byCols} {
+	for _, w := range ways(s) {
 		for rows := s.mr; rows > 0; rows-- {
 			tile(s, w, rows)
 		}
@@ -117,7 +129,11 @@ func tile(s set, w way, rows int) {
 			e := elem[r%2]
 			VBROADCASTSS(a.mem(r, u), e)
 			for i := range b {
-				VFMADD231PS(b[i], e, acc[r][i])
+				if w == pairs {
+					evex.VDPBF16PS(index(s, b[i]), index(s, e), index(s, acc[r][i]))
+				} else {
+					VFMADD231PS(b[i], e, acc[r][i])
+				}
 			}
 		}
 	}
@@ -176,6 +192,9 @@ func tile(s set, w way, rows int) {
 	RET()
 }
 
+// index is a vector register's number.
+func index(s set, v VecPhysical) int { return slices.Index(s.vec, v) }
+
 // strided adds u strides, at most 3, to an address.
 func strided(m Mem, stride, stride3 Register, u int) Mem {
 	switch u {
@@ -197,7 +216,7 @@ type operand struct {
 
 func newOperand(w way, rows int, field func(int) Register) *operand {
 	o := &operand{way: w, rows: rows, p: []Register{GP64()}}
-	if w == byCols {
+	if w != byRows {
 		o.stride, o.stride3 = field(argCol), GP64()
 		LEAQ(Mem{Base: o.stride, Index: o.stride, Scale: 2}, o.stride3)
 		return o
@@ -220,7 +239,7 @@ func (o *operand) begin(first Mem) {
 
 // mem is row r's element u steps ahead.
 func (o *operand) mem(r, u int) Mem {
-	if o.way == byCols {
+	if o.way != byRows {
 		return strided(Mem{Base: o.p[0], Disp: 4 * r}, o.stride, o.stride3, u)
 	}
 	return strided(Mem{Base: o.p[r/3], Disp: 4 * u}, o.stride, nil, r%3)

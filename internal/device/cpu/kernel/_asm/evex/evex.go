@@ -1,4 +1,6 @@
-package main
+// Package evex emits the AVX-512 instructions that neither avo nor Go's assembler
+// knows.
+package evex
 
 import (
 	"fmt"
@@ -8,12 +10,11 @@ import (
 	. "github.com/mmcloughlin/avo/operand"
 )
 
-// Instructions that neither avo nor Go's assembler knows (AVX512-BF16), with
-// fixed registers: the allocator cannot see them. Each encoding that is
-// emitted is checked against GNU binutils; see testdata/avx512/gen.sh.
+// Registers are given by number: the allocator cannot see them. Each encoding
+// that is emitted is checked against GNU binutils; see testdata/avx512/gen.sh.
 
-// vdpbf16ps is VDPBF16PS zmm[dst], zmm[a], zmm[b]: EVEX.512.F3.0F38.W0 52 /r.
-func vdpbf16ps(b, a, dst int) {
+// VDPBF16PS (AVX512-BF16) is VDPBF16PS zmm[dst], zmm[a], zmm[b]: EVEX.512.F3.0F38.W0 52 /r.
+func VDPBF16PS(b, a, dst int) {
 	emit(fmt.Sprintf("VDPBF16PS Z%d, Z%d, Z%d", b, a, dst), evexRRR(2, 2, 0x52, dst, a, b))
 }
 

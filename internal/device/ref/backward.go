@@ -16,18 +16,13 @@ func (d *Device[T]) MatMulBackward(dx device.Tensor, dy []device.Tensor, x devic
 		m := weightOf[T](w[i])
 		p, trained := w[i].(*param[T])
 		for r := range x.Rows {
-			in := row[T](x, r)
 			for o, g := range row[T](dy[i], r) {
 				at := o * m.cols
 				if dx.Mem != nil {
-					for j, v := range m.v[at : at+m.cols] {
-						row[T](dx, r)[j] += g * v
-					}
+					axpy(row[T](dx, r), g, m.v[at:at+m.cols])
 				}
 				if trained {
-					for j, v := range in {
-						p.grad[at+j] += g * v
-					}
+					axpy(p.grad[at:at+m.cols], g, row[T](x, r))
 				}
 			}
 		}

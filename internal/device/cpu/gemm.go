@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"fmt"
+	"unsafe"
 
 	"github.com/cria-llm/cria/internal/device/cpu/kernel"
 )
@@ -91,6 +92,7 @@ type gemmTask struct {
 	d       *Device
 	c, a, b gemmMat
 	add     bool
+	bf16    bool // operands are packed as bfloat16, in pairs of steps
 
 	packedA, packedB []float32 // block of K by block of K
 
@@ -138,7 +140,15 @@ func (d *Device) growGemm() error {
 // gemm computes c = a . b, or c += a . b with accumulate, on all workers, in the
 // order that kernel.Gemm documents. c is not transposed and does not overlap a
 // and b.
-func (d *Device) gemm(c, a, b gemmMat, accumulate bool) {
+func (d *Device) gemm(c, a, b gemmMat, accumulate bool) { d.anyGemm(c, a, b, accumulate, false) }
+
+// gemmBF16 is gemm of a and b rounded to bfloat16 where the machine has such
+// products, else gemm.
+func (d *Device) gemmBF16(c, a, b gemmMat, accumulate bool) {
+	d.anyGemm(c, a, b, accumulate, d.set.Gemm.BF16 != nil)
+}
+
+func (d *Device) anyGemm(c, a, b gemmMat, accumulate, bf16 bool) {
 	k := mustGemm(&c, &a, &b)
 	m, n := c.rows, c.cols
 	if m == 0 || n == 0 {
@@ -147,18 +157,18 @@ func (d *Device) gemm(c, a, b gemmMat, accumulate bool) {
 	if err := d.growGemm(); err != nil {
 		panic(fmt.Sprintf("cpu: no memory for products: %v", err))
 	}
-	if 2*float64(m)*float64(n)*float64(k) <= gemmSerialFLOPs {
+	if k == 0 || !bf16 && 2*float64(m)*float64(n)*float64(k) <= gemmSerialFLOPs {
 		d.gemmOne(&d.scratch[0].gemm, c, a, b, accumulate)
 		return
 	}
 	t := &d.gemms
-	t.c, t.a, t.b = c, a, b
+	t.c, t.a, t.b, t.bf16 = c, a, b, bf16
 	g := &d.set.Gemm
 	t.kb = kernel.GemmBlock(k)
-	rangeK := max(1, gemmRangeK/t.kb) * t.kb
+	rangeK := gemmRangeK / t.kb * t.kb
 	most := gemmShared / min(k, rangeK)
 	stepM, stepN := evenSteps(m, most, gemmRows), evenSteps(n, most, g.NR)
-	t.directA = n <= gemmNarrow && !t.a.scattered()
+	t.directA = !bf16 && n <= gemmNarrow && !t.a.scattered()
 	for t.k = 0; t.k < k; t.k += rangeK {
 		t.kn = min(rangeK, k-t.k)
 		t.add = accumulate || t.k > 0
@@ -200,15 +210,15 @@ func (t *gemmTask) pack(a, b bool) {
 func (t *gemmTask) multiply() {
 	g := &t.d.set.Gemm
 	t.packing = false
-	t.rows, t.cols = gemmRows, gemmCols/g.NR*g.NR
-	for {
+	t.rows = evenSteps(t.m, gemmRows, g.MR)
+	for cols := gemmCols; ; cols /= 2 {
+		t.cols = evenSteps(t.n, cols, g.NR)
 		parts := ceilDiv(t.m, t.rows) * ceilDiv(t.n, t.cols)
 		flops := 2 * float64(t.rows) * float64(t.cols) * float64(t.kn)
-		if parts >= gemmParts || flops < 2*gemmPartFLOPs || t.cols < 2*g.NR {
+		if parts >= gemmParts || flops < 2*gemmPartFLOPs || cols < 2*g.NR {
 			t.d.pool.Run(t, parts)
 			return
 		}
-		t.cols = ceilDiv(t.cols/2, g.NR) * g.NR
 	}
 }
 
@@ -232,35 +242,66 @@ func (t *gemmTask) Part(worker, part int) {
 	i, j := part%down*t.rows, part/down*t.cols
 	m, n := min(t.rows, t.m-i), min(t.cols, t.n-j)
 	c := t.c.from(t.i+i, t.j+j)
+	edge := t.d.scratch[worker].gemm.edge
 	for k := 0; k < t.kn; k += t.kb {
 		kn := min(t.kb, t.kn-k)
-		var a kernel.GemmRows
-		if t.directA {
-			a = g.ARows(t.a.from(t.i+i, t.k+k), t.a.ld, t.a.trans)
-		} else {
-			a = g.APanels(t.packedA[g.PackedA(t.m, k)+i*kn:], kn)
+		add := t.add || k > 0
+		switch {
+		case t.bf16:
+			g.BlockBF16(c, t.c.ld, pairsOf(t.blockA(k, i)), pairsOf(t.blockB(k, j)), m, n, kn, add, edge)
+		case t.directA:
+			g.Block(c, t.c.ld, g.ARows(t.a.from(t.i+i, t.k+k), t.a.ld, t.a.trans), t.blockB(k, j), m, n, kn, add, edge)
+		default:
+			g.Block(c, t.c.ld, g.APanels(t.blockA(k, i), kn), t.blockB(k, j), m, n, kn, add, edge)
 		}
-		b := t.packedB[g.PackedB(k, t.n)+j*kn:]
-		g.Block(c, t.c.ld, a, b, m, n, kn, t.add || k > 0, t.d.scratch[worker].gemm.edge)
 	}
+}
+
+// blockA is the packed block of A whose first step is k, from row i on.
+func (t *gemmTask) blockA(k, i int) []float32 {
+	return t.packedA[t.d.set.Gemm.PackedA(t.m, t.words(k))+i*t.words(min(t.kb, t.kn-k)):]
+}
+
+// blockB is the packed block of B whose first step is k, from column j on.
+func (t *gemmTask) blockB(k, j int) []float32 {
+	return t.packedB[t.d.set.Gemm.PackedB(t.words(k), t.n)+j*t.words(min(t.kb, t.kn-k)):]
+}
+
+// words is how much memory k packed steps take.
+func (t *gemmTask) words(k int) int {
+	if t.bf16 {
+		return (k + 1) / 2
+	}
+	return k
+}
+
+// pairsOf is memory for f32 as memory for pairs of bfloat16.
+func pairsOf(f []float32) []uint32 {
+	return unsafe.Slice((*uint32)(unsafe.Pointer(unsafe.SliceData(f))), len(f))
 }
 
 func (t *gemmTask) packA(block, part int) {
 	g := &t.d.set.Gemm
-	k := block * t.kb
-	kn := min(t.kb, t.kn-k)
-	i := part * t.perPartA * g.MR
-	m := min(t.perPartA*g.MR, t.m-i)
-	g.PackA(t.packedA[g.PackedA(t.m, k)+i*kn:], t.a.from(t.i+i, t.k+k), t.a.ld, t.a.trans, m, kn)
+	k, i := block*t.kb, part*t.perPartA*g.MR
+	kn, m := min(t.kb, t.kn-k), min(t.perPartA*g.MR, t.m-i)
+	src, dst := t.a.from(t.i+i, t.k+k), t.blockA(k, i)
+	if t.bf16 {
+		g.BF16.Pack(pairsOf(dst), src, t.a.ld, g.MR, m, kn, t.a.trans)
+		return
+	}
+	g.PackA(dst, src, t.a.ld, t.a.trans, m, kn)
 }
 
 func (t *gemmTask) packB(block, part int) {
 	g := &t.d.set.Gemm
-	k := block * t.kb
-	kn := min(t.kb, t.kn-k)
-	j := part * t.perPartB * g.NR
-	n := min(t.perPartB*g.NR, t.n-j)
-	g.PackB(t.packedB[g.PackedB(k, t.n)+j*kn:], t.b.from(t.k+k, t.j+j), t.b.ld, t.b.trans, kn, n)
+	k, j := block*t.kb, part*t.perPartB*g.NR
+	kn, n := min(t.kb, t.kn-k), min(t.perPartB*g.NR, t.n-j)
+	src, dst := t.b.from(t.k+k, t.j+j), t.blockB(k, j)
+	if t.bf16 {
+		g.BF16.Pack(pairsOf(dst), src, t.b.ld, g.NR, n, kn, !t.b.trans)
+		return
+	}
+	g.PackB(dst, src, t.b.ld, t.b.trans, kn, n)
 }
 
 // gemmOne is gemm on the calling worker alone, whose scratch s is: inside of a

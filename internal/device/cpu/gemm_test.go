@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/cria-llm/cria/internal/device/cpu/kernel"
 )
 
 // gemmOperand is a random matrix with gaps between its rows, which hold NaN.
@@ -87,9 +89,9 @@ func TestGemmPieces(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := rand.New(rand.NewPCG(3, 4))
-	for _, shape := range [][3]int{{1100, 20, 2100}, {20, 1100, 2100}, {260, 530, 70}, {130, 40, 4500}, {600, 70, 90}, {5, 3, 0}, {0, 4, 4}} {
+	for _, shape := range [][3]int{{1300, 5, 2100}, {5, 1300, 2100}, {200, 300, 40}, {30, 10, 4500}, {600, 70, 90}, {5, 3, 0}, {0, 4, 4}} {
 		m, n, k := shape[0], shape[1], shape[2]
-		a := gemmOperand(r, m, k, r.IntN(2) == 0)
+		a := gemmOperand(r, m, k, m > 1000 || r.IntN(2) == 0) // packed in pieces, as it is scattered
 		b := gemmOperand(r, k, n, r.IntN(2) == 0)
 		one, all := gemmOperand(r, m, n, false), gemmMat{}
 		for _, accumulate := range []bool{false, true} {
@@ -144,4 +146,42 @@ func gemmCompare(t *testing.T, what string, c, a, b gemmMat, before []float32, a
 			}
 		}
 	}
+}
+
+// TestGemmBF16 compares products of bfloat16, by plain Go's routines and with
+// several workers, with sums in float64 of rounded operands.
+func TestGemmBF16(t *testing.T) {
+	d, err := New(Options{Workers: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	set := *d.set
+	set.Gemm.BF16 = kernel.PlainBF16(&set.Gemm)
+	d.set = &set
+	r := rand.New(rand.NewPCG(5, 6))
+	for _, shape := range [][3]int{{1, 1, 1}, {7, 33, 5}, {40, 20, 391}, {20, 40, 2100}, {5, 4, 0}} {
+		m, n, k := shape[0], shape[1], shape[2]
+		for trans := range 4 {
+			a, b := gemmOperand(r, m, k, trans&1 != 0), gemmOperand(r, k, n, trans&2 != 0)
+			c := gemmOperand(r, m, n, false)
+			before := append([]float32(nil), c.data...)
+			accumulate := r.IntN(2) == 0
+			d.Begin()
+			d.gemmBF16(c, a, b, accumulate)
+			d.End()
+			gemmCompare(t, fmt.Sprintf("bfloat16 %v, transposed %d", shape, trans), c, rounded(a), rounded(b), before, accumulate)
+		}
+	}
+}
+
+// rounded is m with its elements rounded to bfloat16.
+func rounded(m gemmMat) gemmMat {
+	m.data = append([]float32(nil), m.data...)
+	for i, v := range m.data {
+		if b := math.Float32bits(v); v == v {
+			m.data[i] = math.Float32frombits((b + 0x7fff + b>>16&1) &^ 0xffff)
+		}
+	}
+	return m
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strconv"
 )
@@ -147,7 +148,13 @@ func (t *Tokenizer) add(a addedToken, appended *[]Piece) error {
 }
 
 // HFConfig returns a tokenizer_config.json and a special_tokens_map.json to stand
-// beside the written tokenizer.model. An empty template is left out.
+// beside the written tokenizer.model and tokenizer.json. An empty template is left
+// out.
+//
+// The class it names takes tokenizer.json as it is. LlamaTokenizer, which only
+// stands there where tokenizer.json cannot express the tokenizer (see JSON), makes
+// rules of its own in transformers 5, and in 4 from tokenizer.model by way of the
+// same rules: they forget the dummy prefix of a text that begins with a space.
 func (t *Tokenizer) HFConfig(chatTemplate string) (config, specialTokens []byte, err error) {
 	s := t.settings
 	special := map[string]any{"unk_token": t.pieces[t.unk].Text}
@@ -167,8 +174,15 @@ func (t *Tokenizer) HFConfig(chatTemplate string) (config, specialTokens []byte,
 			}
 		}
 	}
+	class := "PreTrainedTokenizerFast"
+	var unsupported *UnsupportedError
+	if _, err := t.JSON(); errors.As(err, &unsupported) {
+		class = "LlamaTokenizer"
+	} else if err != nil {
+		return nil, nil, err
+	}
 	c := map[string]any{
-		"tokenizer_class": "LlamaTokenizer", "add_bos_token": s.addBOS, "add_eos_token": s.addEOS, "add_prefix_space": s.dummyPrefix,
+		"tokenizer_class": class, "add_bos_token": s.addBOS, "add_eos_token": s.addEOS, "add_prefix_space": s.dummyPrefix,
 		"legacy": s.prefixEach, "clean_up_tokenization_spaces": false, "sp_model_kwargs": map[string]any{}, "added_tokens_decoder": added,
 	}
 	for field, text := range special {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -183,25 +184,29 @@ func (f *jsonFile) readPrefix(s *settings, pieces []Piece) error {
 		}
 		return err
 	}
-	const name = "tokenizer.json: pre_tokenizer"
-	if typ, err := typeOf("pre_tokenizer", f.preTokenizer); err != nil || typ != "Metaspace" {
-		return errors.Join(err, unsupported("%s: type %q: only Metaspace is known", name, typ))
-	}
-	meta := struct {
-		typ, replacement, scheme string
-		prefix, split            *bool
-	}{}
-	err = object(name, f.preTokenizer, map[string]any{
-		"type": &meta.typ, "replacement": &meta.replacement, "str_rep": nil,
-		"add_prefix_space": &meta.prefix, "prepend_scheme": &meta.scheme, "split": &meta.split,
-	})
+	items, err := parts("pre_tokenizer", "pretokenizers", f.preTokenizer)
 	if err != nil {
 		return err
 	}
-	if meta.replacement != space {
-		return unsupported("%s: replacement %q: only %q is known", name, meta.replacement, space)
+	metas := make([]metaspace, len(items))
+	for i, item := range items {
+		if err := metas[i].read(item); err != nil {
+			return err
+		}
 	}
-	if meta.split == nil || *meta.split {
+	const name = "tokenizer.json: pre_tokenizer"
+	meta := metaspace{}
+	switch {
+	case len(metas) == 1 && metas[0].replacement == space:
+		meta = metas[0]
+	// The exact form of SentencePiece's rule, see Tokenizer.JSON.
+	case len(metas) == 2 && spaces && metas[0].replacement == " " && metas[0].scheme == "first" && metas[1].replacement == space && metas[1].scheme == "never":
+		meta = metas[0]
+		meta.split = meta.split || metas[1].split
+	default:
+		return unsupported("%s: it is neither one Metaspace of %q nor, behind a Replace normalizer, one of \" \" and one of that", name, space)
+	}
+	if meta.split {
 		for id, p := range pieces {
 			if p.Kind == Normal && strings.LastIndex(p.Text, space) > 0 {
 				return unsupported("%s: split is on, so piece %d (%q) would never be used: SentencePiece knows no such thing", name, id, p.Text)
@@ -211,13 +216,45 @@ func (f *jsonFile) readPrefix(s *settings, pieces []Piece) error {
 	if s.dummyPrefix {
 		return unsupported("%s: Metaspace beside a Prepend normalizer", name)
 	}
-	switch {
-	case meta.scheme == "first":
+	switch meta.scheme {
+	case "first":
 		s.dummyPrefix = true
-	case meta.scheme == "always", meta.scheme == "" && (meta.prefix == nil || *meta.prefix):
+	case "always":
 		s.dummyPrefix, s.prefixEach = true, true
-	case meta.scheme != "never" && meta.scheme != "":
-		return unsupported("%s: prepend_scheme %q", name, meta.scheme)
+	}
+	return nil
+}
+
+// metaspace is a pre_tokenizer of type Metaspace.
+type metaspace struct {
+	replacement, scheme string
+	split               bool
+}
+
+// read reads the spellings of all versions.
+func (m *metaspace) read(v json.RawMessage) error {
+	const name = "tokenizer.json: pre_tokenizer"
+	if typ, err := typeOf("pre_tokenizer", v); err != nil || typ != "Metaspace" {
+		return errors.Join(err, unsupported("%s: type %q: only Metaspace is known", name, typ))
+	}
+	var typ string
+	var prefix, split *bool
+	err := object(name, v, map[string]any{
+		"type": &typ, "replacement": &m.replacement, "str_rep": nil,
+		"add_prefix_space": &prefix, "prepend_scheme": &m.scheme, "split": &split,
+	})
+	if err != nil {
+		return err
+	}
+	m.split = split == nil || *split
+	if m.scheme == "" {
+		m.scheme = "never"
+		if prefix == nil || *prefix {
+			m.scheme = "always"
+		}
+	}
+	if !slices.Contains([]string{"first", "always", "never"}, m.scheme) {
+		return unsupported("%s: prepend_scheme %q", name, m.scheme)
 	}
 	return nil
 }

@@ -40,18 +40,18 @@ func (t *Tokenizer) JSON() ([]byte, error) {
 		if s.prefixEach {
 			normalizers = append([]object{{"type": "Prepend", "prepend": space}}, normalizers...)
 		} else {
-			// Only Metaspace knows where a text begins.
-			normalizers = nil
-			preTokenizer = object{"type": "Metaspace", "replacement": space, "prepend_scheme": "first", "split": false}
+			// Only Metaspace knows where a text begins, but it adds nothing to one that
+			// begins with its replacement. So spaces are rewritten before it, what it
+			// adds is a plain space, and another one rewrites that.
+			meta := func(replacement, scheme string) object {
+				return object{"type": "Metaspace", "replacement": replacement, "prepend_scheme": scheme, "split": false}
+			}
+			preTokenizer = object{"type": "Sequence", "pretokenizers": []object{meta(" ", "first"), meta(space, "never")}}
 		}
-	}
-	normalizer := any(object{"type": "Sequence", "normalizers": normalizers})
-	if normalizers == nil {
-		normalizer = nil
 	}
 	data, err := encodeJSON(object{
 		"version": "1.0", "truncation": nil, "padding": nil, "added_tokens": added,
-		"normalizer": normalizer, "pre_tokenizer": preTokenizer, "post_processor": t.template(),
+		"normalizer": object{"type": "Sequence", "normalizers": normalizers}, "pre_tokenizer": preTokenizer, "post_processor": t.template(),
 		"decoder": object{"type": "Sequence", "decoders": decoders},
 		"model": object{
 			"type": "BPE", "dropout": nil, "unk_token": t.pieces[t.unk].Text, "continuing_subword_prefix": nil, "end_of_word_suffix": nil,

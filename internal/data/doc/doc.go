@@ -139,7 +139,7 @@ type DomainStats struct {
 type DomainRule interface {
 	Name() string
 	Rules() []string
-	Judge(domain string, s DomainStats) *Drop
+	Judge(s DomainStats) *Drop
 }
 
 // Clip cuts a text to at most n bytes between two characters and marks the cut.

@@ -130,20 +130,14 @@ func (d *Dataset) Verify(ctx context.Context, progress func(done, total int64)) 
 	}
 	for _, name := range sortedKeys(d.splits) {
 		for _, m := range d.splits[name].shards {
-			for _, f := range []struct{ ext, sum string }{{extTokens, m.TokensSum}, {extDocuments, m.EndsSum}, {extIDs, m.IDsSum}} {
-				path := filepath.Join(d.dir, m.Name+f.ext)
-				got, err := sumOf(ctx, path, func(n int) {
-					done += int64(n)
-					if progress != nil {
-						progress(done, total)
-					}
-				})
-				if err != nil {
-					return err
+			err := m.verify(ctx, d.dir, func(n int) {
+				done += int64(n)
+				if progress != nil {
+					progress(done, total)
 				}
-				if got != f.sum {
-					return fmt.Errorf("%s: sha256 is %s, %s says %s: the shard is damaged, build or copy it again", path, got, IndexFile, f.sum)
-				}
+			})
+			if err != nil {
+				return err
 			}
 		}
 	}

@@ -15,6 +15,7 @@ package shard
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -203,6 +204,31 @@ func (f *File) check() error {
 	for _, s := range []string{f.TokensSum, f.EndsSum, f.IDsSum} {
 		if b, err := hex.DecodeString(s); err != nil || len(b) != 32 {
 			return fmt.Errorf("shard %s: %q is no sha256", f.Name, s)
+		}
+	}
+	return nil
+}
+
+// ParseFile reads a File from JSON and checks it.
+func ParseFile(data []byte) (f File, err error) {
+	if err := json.Unmarshal(data, &f); err != nil {
+		return f, err
+	}
+	return f, f.check()
+}
+
+// Verify reads a shard's files in dir and compares their sums.
+func (f *File) Verify(ctx context.Context, dir string) error { return f.verify(ctx, dir, func(int) {}) }
+
+func (f *File) verify(ctx context.Context, dir string, progress func(n int)) error {
+	for _, part := range []struct{ ext, sum string }{{extTokens, f.TokensSum}, {extDocuments, f.EndsSum}, {extIDs, f.IDsSum}} {
+		path := filepath.Join(dir, f.Name+part.ext)
+		got, err := sumOf(ctx, path, progress)
+		if err != nil {
+			return err
+		}
+		if got != part.sum {
+			return fmt.Errorf("%s: sha256 is %s, %s was written: the shard is damaged, build or copy it again", path, got, part.sum)
 		}
 	}
 	return nil

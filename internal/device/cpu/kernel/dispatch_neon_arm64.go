@@ -157,6 +157,48 @@ func runUnpack(dt tensor.DType, a *unpackArgs) {
 	}
 }
 
+func neonGemmRows(rows int, a *gemmArgs) {
+	switch rows {
+	case 8:
+		neonGemmRowsx8(a)
+	case 7:
+		neonGemmRowsx7(a)
+	case 6:
+		neonGemmRowsx6(a)
+	case 5:
+		neonGemmRowsx5(a)
+	case 4:
+		neonGemmRowsx4(a)
+	case 3:
+		neonGemmRowsx3(a)
+	case 2:
+		neonGemmRowsx2(a)
+	case 1:
+		neonGemmRowsx1(a)
+	}
+}
+
+func neonGemmCols(rows int, a *gemmArgs) {
+	switch rows {
+	case 8:
+		neonGemmColsx8(a)
+	case 7:
+		neonGemmColsx7(a)
+	case 6:
+		neonGemmColsx6(a)
+	case 5:
+		neonGemmColsx5(a)
+	case 4:
+		neonGemmColsx4(a)
+	case 3:
+		neonGemmColsx3(a)
+	case 2:
+		neonGemmColsx2(a)
+	case 1:
+		neonGemmColsx1(a)
+	}
+}
+
 //go:noescape
 func neonTileF32x4x1(a *tileArgs)
 
@@ -318,3 +360,51 @@ func neonUnpackQ6_K(a *unpackArgs)
 
 //go:noescape
 func neonUnpackIQ4_XS(a *unpackArgs)
+
+//go:noescape
+func neonGemmRowsx8(a *gemmArgs)
+
+//go:noescape
+func neonGemmRowsx7(a *gemmArgs)
+
+//go:noescape
+func neonGemmRowsx6(a *gemmArgs)
+
+//go:noescape
+func neonGemmRowsx5(a *gemmArgs)
+
+//go:noescape
+func neonGemmRowsx4(a *gemmArgs)
+
+//go:noescape
+func neonGemmRowsx3(a *gemmArgs)
+
+//go:noescape
+func neonGemmRowsx2(a *gemmArgs)
+
+//go:noescape
+func neonGemmRowsx1(a *gemmArgs)
+
+//go:noescape
+func neonGemmColsx8(a *gemmArgs)
+
+//go:noescape
+func neonGemmColsx7(a *gemmArgs)
+
+//go:noescape
+func neonGemmColsx6(a *gemmArgs)
+
+//go:noescape
+func neonGemmColsx5(a *gemmArgs)
+
+//go:noescape
+func neonGemmColsx4(a *gemmArgs)
+
+//go:noescape
+func neonGemmColsx3(a *gemmArgs)
+
+//go:noescape
+func neonGemmColsx2(a *gemmArgs)
+
+//go:noescape
+func neonGemmColsx1(a *gemmArgs)

@@ -9,23 +9,6 @@ import (
 	"github.com/cria-llm/cria/internal/sys/cpufeat"
 )
 
-// gemmArgs are the arguments of the kernels of tiles, which compute n tiles one
-// below the other. Strides are in bytes. The generator knows the offsets of
-// these fields.
-type gemmArgs struct {
-	c    *float32
-	ldc  uintptr
-	a    unsafe.Pointer
-	row  uintptr // from row to row of A: kernels by rows
-	col  uintptr // from step to step of A: kernels by columns
-	tile uintptr // from tile to tile of A
-	b    unsafe.Pointer
-	ldb  uintptr
-	k    uintptr
-	n    uintptr
-	add  uintptr
-}
-
 //go:noescape
 func avx2PackCopy6(dst *float32, panel uintptr, src *float32, ld uintptr, n, panels int)
 
@@ -57,44 +40,20 @@ func avx512Gemm() Gemm {
 	return g
 }
 
-// gemmCallRows bounds one assembly call to well below a millisecond: 8 million
-// multiply-adds.
-const gemmCallRows = 192
+const (
+	avx2RowsTiles gemmKind = iota
+	avx2ColsTiles
+	avx512RowsTiles
+	avx512ColsTiles
+	avx512BF16
+)
 
 func avx2GemmTiles(c []float32, ldc int, a GemmRows, b []float32, ldb, rows, k int, add bool) {
-	gemmTiles(isaAVX2, 6, 16, c, ldc, &a, b, ldb, rows, k, add)
+	gemmTiles(avx2RowsTiles, avx2ColsTiles, 6, 16, c, ldc, &a, b, ldb, rows, k, add)
 }
 
 func avx512GemmTiles(c []float32, ldc int, a GemmRows, b []float32, ldb, rows, k int, add bool) {
-	gemmTiles(isaAVX512, 12, 32, c, ldc, &a, b, ldb, rows, k, add)
-}
-
-func gemmTiles(set isa, mr, nr int, c []float32, ldc int, a *GemmRows, b []float32, ldb, rows, k int, add bool) {
-	if rows == 0 {
-		return
-	}
-	_ = c[(rows-1)*ldc+nr-1] // the last element that assembly will touch
-	if k == 0 {
-		noSteps(c, ldc, nr, rows, add)
-		return
-	}
-	a.mustStrides()
-	_ = b[(k-1)*ldb+nr-1]
-	_, _ = a.Data[a.at(rows-1, mr)+(k-1)*a.Col], a.Data[a.at(max(0, rows/mr*mr-1), mr)+(k-1)*a.Col]
-	args := gemmArgs{
-		c: &c[0], ldc: uintptr(ldc) * 4, row: uintptr(a.Row) * 4, col: uintptr(a.Col) * 4, tile: uintptr(a.Tile) * 4,
-		a: unsafe.Pointer(&a.Data[0]), b: unsafe.Pointer(&b[0]), ldb: uintptr(ldb) * 4, k: uintptr(k), add: addFlag(add),
-	}
-	switch {
-	case set == isaAVX2 && a.Col == 1:
-		args.run(avx2RowsTiles, mr, rows)
-	case set == isaAVX2:
-		args.run(avx2ColsTiles, mr, rows)
-	case a.Col == 1:
-		args.run(avx512RowsTiles, mr, rows)
-	default:
-		args.run(avx512ColsTiles, mr, rows)
-	}
+	gemmTiles(avx512RowsTiles, avx512ColsTiles, 12, 32, c, ldc, &a, b, ldb, rows, k, add)
 }
 
 // avx512BF16Tiles needs AVX512-BF16.
@@ -114,50 +73,6 @@ func avx512BF16Tiles(c []float32, ldc int, a, b []uint32, rows, pairs int, add b
 		a: unsafe.Pointer(&a[0]), b: unsafe.Pointer(&b[0]), ldb: nr * 4, k: uintptr(pairs), add: addFlag(add),
 	}
 	args.run(avx512BF16, mr, rows)
-}
-
-func addFlag(add bool) uintptr {
-	if add {
-		return 1
-	}
-	return 0
-}
-
-// noSteps is a product with K = 0.
-func noSteps(c []float32, ldc, nr, rows int, add bool) {
-	for i := 0; i < rows && !add; i++ {
-		clear(c[i*ldc : i*ldc+nr])
-	}
-}
-
-// gemmKind is a family of kernels.
-type gemmKind int
-
-const (
-	avx2RowsTiles gemmKind = iota
-	avx2ColsTiles
-	avx512RowsTiles
-	avx512ColsTiles
-	avx512BF16
-)
-
-// run computes rows of tiles of mr rows, and what remains.
-func (a *gemmArgs) run(kind gemmKind, mr, rows int) {
-	for {
-		n := min(rows, gemmCallRows) // a multiple of both mr
-		if n >= mr {
-			n -= n % mr
-		}
-		a.n = uintptr(max(1, n/mr))
-		before := *a // kernels move the pointers to the last tile
-		a.tiles(kind, min(n, mr))
-		if rows -= n; rows == 0 {
-			return
-		}
-		*a = before
-		a.a = unsafe.Add(a.a, uintptr(n/mr)*a.tile)
-		a.c = (*float32)(unsafe.Add(unsafe.Pointer(a.c), uintptr(n)*a.ldc))
-	}
 }
 
 // tiles calls one kernel. Direct calls, because arguments of an indirect call
@@ -199,11 +114,7 @@ func avx2GemmPack(dst, src []float32, ld, width, n, k int, byStep bool) {
 		if k4 > 0 {
 			avx2PackTranspose(width, d, s, ld, k4)
 		}
-		for l := k4; l < k; l++ {
-			for i := range width {
-				d[l*width+i] = s[i*ld+l]
-			}
-		}
+		packTail(d, s, ld, width, k4, k)
 	}
 	if whole < n {
 		genericPack(dst[whole*k:], src[whole*ld:], ld, width, n-whole, k, false)

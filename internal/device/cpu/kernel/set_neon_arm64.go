@@ -22,6 +22,7 @@ func neonSet() *Set {
 	s.RoPE, s.Exp = neonRoPEHeads, neonExpSlice
 	s.StoreKVF16, s.StoreKVQ8 = neonStoreKVF16, neonStoreKVQ8
 	s.AttnF32, s.AttnF16, s.AttnQ8 = neonAttnF32, neonAttnF16, neonAttnQ8
+	s.Gemm = neonGemm()
 	s.Limits = neonLimits()
 	return s
 }

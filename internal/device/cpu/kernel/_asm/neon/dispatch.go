@@ -45,6 +45,14 @@ func runTile(kind weightKind, rows, cols int, a *tileArgs) {
 		declare = append(declare, "neonUnpack"+dt+"(a *unpackArgs)")
 	}
 	s.WriteString("\t}\n}\n")
+	for _, way := range []string{"Rows", "Cols"} {
+		fmt.Fprintf(s, "\nfunc neonGemm%s(rows int, a *gemmArgs) {\n\tswitch rows {\n", way)
+		for rows := gemmRows; rows > 0; rows-- {
+			fmt.Fprintf(s, "\tcase %d:\n\t\t%s(a)\n", rows, gemmName(way, rows))
+			declare = append(declare, gemmName(way, rows)+"(a *gemmArgs)")
+		}
+		s.WriteString("\t}\n}\n")
+	}
 	for _, d := range declare {
 		fmt.Fprintf(s, "\n//go:noescape\nfunc %s\n", d)
 	}

@@ -26,6 +26,7 @@ var parts = map[string]func(*source){
 	"dispatch": dispatch,
 	"limits":   limits,
 	"tile":     tiles,
+	"gemm":     gemms,
 }
 
 func main() {

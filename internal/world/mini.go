@@ -185,3 +185,10 @@ func (m *mini) count(p personID, changes bool) {
 		delete(m.told, p)
 	}
 }
+
+// mini makes a document of a short story, of the sort that some kind of question
+// is asked about.
+func (w *World) mini(r *rand.Rand) Document {
+	t := pick(r, storyTypes())
+	return Document{Kind: "mini", Text: w.miniStory(r, t.Name, Train).text()}
+}

@@ -102,12 +102,13 @@ next:
 	}
 }
 
-// lead returns the thing that a story is about: in Train never what is held out
-// for its hero, in HeldOut always.
-func (sc *scene) lead(p personID) objectID {
+// drawPair returns a person and a thing for a story: in Train never a held-out
+// combination, in HeldOut always one.
+func (w *World) drawPair(r *rand.Rand, split Split) (personID, objectID) {
 	for {
-		if o := 1 + sc.r.IntN(portable); sc.w.allowed(sc.w.pairKey(p, o), sc.split) {
-			return o
+		p, o := 1+r.IntN(len(w.people)-1), 1+r.IntN(portable)
+		if w.allowed(w.pairKey(p, o), split) {
+			return p, o
 		}
 	}
 }
@@ -132,33 +133,41 @@ func (w *World) Stories(seed uint64, split Split) iter.Seq[Document] {
 	return func(yield func(Document) bool) {
 		r := w.rng("stories", seed)
 		for {
-			if !yield(w.story(r, split, 0, 0)) {
+			if !yield(w.story(r, split, 0)) {
 				return
 			}
 		}
 	}
 }
 
-// story tells one story, about a person and a thing if they are not zero.
-func (w *World) story(r *rand.Rand, split Split, p personID, o objectID) Document {
-	sc := w.newScene(r, split, 0.6)
-	if p == 0 {
-		p = sc.person()
+// story tells one story, about a person if p is not zero; in HeldOut about any.
+func (w *World) story(r *rand.Rand, split Split, p personID) Document {
+	lead, o := w.drawPair(r, split)
+	for p != 0 && split == Train && w.IsHeldOut(w.pairKey(p, o)) {
+		_, o = w.drawPair(r, split)
 	}
 	list := themes
-	if split == HeldOut || o != 0 {
-		list = themes[:thingThemes]
-	}
-	if o == 0 {
-		o = sc.lead(p)
-	}
-	theme := pick(r, list)
-	theme(sc, p, o)
-	d := Document{Kind: "story", Text: sc.text()}
 	if split == HeldOut {
-		d.Key = w.pairKey(p, o)
+		list = themes[:thingThemes]
+	} else if p != 0 {
+		lead = p
+	}
+	d := Document{Kind: "story", Text: w.tell(r, split, pick(r, list), lead, o)}
+	if split == HeldOut {
+		d.Key = w.pairKey(lead, o)
 	}
 	return d
+}
+
+// storyOf tells a story about a person and a thing.
+func (w *World) storyOf(r *rand.Rand, split Split, p personID, o objectID) string {
+	return w.tell(r, split, pick(r, themes[:thingThemes]), p, o)
+}
+
+func (w *World) tell(r *rand.Rand, split Split, t theme, p personID, o objectID) string {
+	sc := w.newScene(r, split, 0.6)
+	t(sc, p, o)
+	return sc.text()
 }
 
 // companion returns somebody whom a story about a person and a thing may have

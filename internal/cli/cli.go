@@ -90,7 +90,7 @@ directories, llama2.c files. One program, no Python, no GPU needed.`,
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &UsageError{err} })
-	root.AddCommand(newRun(), newShow(), newTokenize(), newConvert(), newQuantize(), newInit(), newTokenizer(), newPerplexity(), newBench(), newData(), newData(), newPretrain(), newPlot(), newPlan(), newWorld(), newDoctor(), newVersion())
+	root.AddCommand(newRun(), newShow(), newTokenize(), newConvert(), newQuantize(), newInit(), newTokenizer(), newPerplexity(), newBench(), newData(), newPretrain(), newPlot(), newPlan(), newWorld(), newDoctor(), newVersion())
 	for _, c := range root.Commands() {
 		c.Flags().SortFlags = false
 	}

@@ -174,7 +174,7 @@ func mustBuild(t testing.TB, c *Config) *Report {
 // TestBuildIsDeterministic: workers and memory change nothing, the seed does. In
 // 1 MiB, sorting spills to disk.
 func TestBuildIsDeterministic(t *testing.T) {
-	c := writeCorpus(t, 9000)
+	c := writeCorpus(t, 5000)
 	out := t.TempDir()
 	cfg := c.config(filepath.Join(out, "one"))
 	cfg.Workers = 1

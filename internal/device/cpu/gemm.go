@@ -44,9 +44,9 @@ func (m *gemmMat) from(i, j int) []float32 {
 	return m.data[i*m.ld+j:]
 }
 
-// scattered says that the tiles should not read A where it lies: every step
-// along K is another page, or displaces the one before from the cache.
-func (m *gemmMat) scattered() bool { return m.trans && m.ld >= 512 }
+// scattered says that tiles should not read A where it lies: every step along K
+// is in another page, or rows displace each other from the first cache level.
+func (m *gemmMat) scattered() bool { return m.trans && m.ld >= 512 || m.ld%1024 == 0 }
 
 const (
 	// gemmShared is how many floats of A, and of B, are packed at once for all
@@ -74,7 +74,7 @@ const (
 
 	// gemmNarrow is the number of columns of C up to which packing A is not worth
 	// its while.
-	gemmNarrow = 64
+	gemmNarrow = 384
 
 	// gemmOneCols is how many columns of B a worker packs for itself.
 	gemmOneCols = 192
@@ -326,7 +326,7 @@ func (d *Device) gemmOne(s *gemmScratch, c, a, b gemmMat, accumulate bool) {
 				case kn == 0:
 				case a.scattered():
 					rows = g.APanels(s.a, kn)
-					g.PackA(s.a, a.from(i, l), a.ld, true, m, kn)
+					g.PackA(s.a, a.from(i, l), a.ld, a.trans, m, kn)
 				default:
 					rows = g.ARows(a.from(i, l), a.ld, a.trans)
 				}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -101,6 +102,10 @@ func (c *pretrainConfig) run(cmd *cobra.Command, given []string) error {
 		Step:    p.step,
 	})
 	p.clear()
+	var stop *train.InterruptedError
+	if errors.As(err, &stop) && cmd.Context().Err() != nil { // Ctrl-C, of which Main says no more than that
+		note(cmd, "%v", err)
+	}
 	return err
 }
 

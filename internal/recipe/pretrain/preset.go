@@ -3,6 +3,7 @@ package pretrain
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 
 	"github.com/cria-llm/cria/internal/llama"
@@ -76,6 +77,6 @@ func preset(b base) *Config {
 
 // twoDigits rounds to two significant ones: rates are read by people.
 func twoDigits(x float64) float64 {
-	unit := math.Pow(10, math.Floor(math.Log10(x))-1)
-	return math.Round(x/unit) * unit
+	x, _ = strconv.ParseFloat(strconv.FormatFloat(x, 'e', 1, 64), 64) // what was formatted parses
+	return x
 }

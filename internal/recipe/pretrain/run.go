@@ -140,14 +140,16 @@ func (c *Config) openDevice(ui UI) (dev device.Trainer, peak float64, err error)
 	if err != nil {
 		return nil, 0, err
 	}
-	const measure = 200 * time.Millisecond
-	peak, _ = d.MeasureCompute(cpu.ComputeF32, measure)
+	limit := cpu.ComputeF32
 	if c.DType == "bf16" {
-		if bf16, ok := d.MeasureCompute(cpu.ComputeBF16, measure); ok {
-			peak = bf16
+		if _, ok := d.MeasureCompute(cpu.ComputeBF16, time.Millisecond); ok {
+			limit = cpu.ComputeBF16
 		} else {
 			ui.Message("This processor has no bf16 products (AVX512-BF16): they are computed in f32.")
 		}
+	}
+	if ui.Step != nil {
+		peak, _ = d.MeasureCompute(limit, 200*time.Millisecond)
 	}
 	return d, peak, nil
 }
@@ -156,7 +158,7 @@ func (c *Config) openDevice(ui UI) (dev device.Trainer, peak float64, err error)
 // Config.Init, or those of a checkpoint. done frees them.
 func (c *Config) assemble(ctx context.Context, dev device.Trainer, set *shard.Dataset, from *train.Checkpoint) (_ *train.Run, done func() error, err error) {
 	var close []func() error
-	done = func() (err error) {
+	free := func() (err error) {
 		for i := len(close) - 1; i >= 0; i-- {
 			err = errors.Join(err, close[i]())
 		}
@@ -164,7 +166,7 @@ func (c *Config) assemble(ctx context.Context, dev device.Trainer, set *shard.Da
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, done())
+			err = errors.Join(err, free())
 		}
 	}()
 	like, source, err := c.weights(from)
@@ -204,7 +206,7 @@ func (c *Config) assemble(ctx context.Context, dev device.Trainer, set *shard.Da
 		return nil, nil, err
 	}
 	state := train.State{Seed: c.Seed, Config: fmt.Sprintf("%x", sha256.Sum256([]byte(numbers))), Device: deviceName(dev)}
-	return &train.Run{Dir: c.Out, Config: c.Train, Model: model, Opt: adam, Like: like, Stage: s, Text: text, State: state}, done, nil
+	return &train.Run{Dir: c.Out, Config: c.Train, Model: model, Opt: adam, Like: like, Stage: s, Text: text, State: state}, free, nil
 }
 
 // deviceName says whose arithmetic it is: instruction sets differ in roundings.

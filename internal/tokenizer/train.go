@@ -80,7 +80,6 @@ type TrainReport struct {
 
 const (
 	minTrainMemory = 64 << 20
-	specialPieces  = 3 // unknown, BOS, EOS
 )
 
 // Check refuses settings that make no vocabulary.
@@ -99,8 +98,8 @@ func (c *TrainConfig) Check() error {
 		return fmt.Errorf("tokenizer: %d bytes of memory: training needs %d at least", c.Memory, minTrainMemory)
 	case c.Workers < 0:
 		return fmt.Errorf("tokenizer: %d workers", c.Workers)
-	case !utf8.ValidString(c.RequiredChars):
-		return fmt.Errorf("tokenizer: the required characters %q are not UTF-8", c.RequiredChars)
+	case !utf8.ValidString(c.RequiredChars) || strings.ContainsAny(c.RequiredChars, "\x00\n"):
+		return fmt.Errorf("tokenizer: the required characters %q must be UTF-8 without NUL and ends of lines", c.RequiredChars)
 	}
 	seen := map[string]bool{}
 	for _, p := range c.symbols() {
@@ -244,31 +243,27 @@ func takeCensus(ctx context.Context, words *wordCounts) (*census, error) {
 	return c, err
 }
 
-// alphabet chooses the characters that become pieces, the most frequent first. A
-// tab counts and is never one, as in SentencePiece.
+// alphabet chooses the characters that become pieces, the most frequent first.
 func (s *census) alphabet(c *TrainConfig, r *TrainReport) []rune {
 	required := map[rune]bool{}
 	for _, ch := range c.RequiredChars {
 		ch, _ = decodeRune(string(ch))
-		required[ch] = ch != 0 && ch != '\t' && ch != '\n'
-		s.chars[ch] += 0
+		required[ch] = true
+		s.chars[ch] += 0 // it may not occur
 	}
 	order := slices.SortedFunc(maps.Keys(s.chars), func(a, b rune) int {
 		return cmp.Or(cmp.Compare(s.chars[b], s.chars[a]), cmp.Compare(a, b))
 	})
-	seen, covered := int64(0), int64(0)
+	covered := int64(0)
 	var out []rune
 	for _, ch := range order {
 		// SentencePiece compares in single precision.
-		enough := float32(float64(seen)/float64(s.total)) >= float32(c.CharacterCoverage)
+		enough := float32(float64(covered)/float64(s.total)) >= float32(c.CharacterCoverage)
 		if enough && !required[ch] {
 			continue
 		}
-		seen += s.chars[ch]
-		if ch != '\t' && ch != 0 {
-			out = append(out, ch)
-			covered += s.chars[ch]
-		}
+		out = append(out, ch)
+		covered += s.chars[ch]
 	}
 	r.Alphabet, r.Coverage = len(out), float64(covered)/float64(s.total)
 	return out

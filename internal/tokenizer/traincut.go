@@ -50,7 +50,7 @@ func newCutRules(c *TrainConfig, symbols []string) cutRules {
 			r.ascii[i] = classDigit
 		}
 	}
-	r.ascii[0], r.ascii['\t'], r.ascii['\n'], r.ascii[' '] = classBreak, classBreak, classBreak, classSpace
+	r.ascii[0], r.ascii['\n'], r.ascii[' '] = classBreak, classBreak, classSpace
 	for _, s := range symbols {
 		if strings.Contains(s, "\n") {
 			continue // not inside of a line

@@ -10,7 +10,7 @@ import (
 type charClass uint8
 
 const (
-	classBreak charClass = iota // never part of a piece: newline, tab, NUL
+	classBreak charClass = iota // never part of a piece: newline, NUL
 	classSpace
 	classDigit     // alone in its piece
 	classInherited // takes the script of what it stands behind: accents

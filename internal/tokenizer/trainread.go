@@ -156,14 +156,14 @@ func (k *chunkReader) readOne(ctx context.Context, s *Source) error {
 			have := len(buf)
 			want := max(1+chunkBytes, have+chunkBytes/2)
 			buf = slices.Grow(buf, want+wordSlack-have)
-			n, err := io.ReadFull(in, buf[have:want])
+			n, err := readFull(in, buf[have:want])
 			buf = buf[:have+n]
-			switch {
-			case err == io.EOF || err == io.ErrUnexpectedEOF:
+			if err != nil {
+				return err
+			}
+			if have+n < want {
 				last, cut = true, len(buf)
 				continue
-			case err != nil:
-				return err
 			}
 			if cut, continued = cutChunk(buf, s.Field != ""); cut == 0 && len(buf) > maxJSONLine {
 				return fmt.Errorf("line %d has more than %d bytes", at.line+int64(bytes.Count(buf, []byte{'\n'})), maxJSONLine)
@@ -187,6 +187,20 @@ func (k *chunkReader) readOne(ctx context.Context, s *Source) error {
 		at.continued = continued
 	}
 	return nil
+}
+
+// readFull fills b unless the text ends before. (io.ReadFull's error for that is the
+// one of compressed files that are cut off.)
+func readFull(in io.Reader, b []byte) (n int, err error) {
+	for n < len(b) && err == nil {
+		var more int
+		more, err = in.Read(b[n:])
+		n += more
+	}
+	if err == io.EOF {
+		err = nil
+	}
+	return n, err
 }
 
 // cutChunk returns where to cut a chunk that more text follows: behind its last

@@ -102,8 +102,8 @@ func (c *pretrainConfig) run(cmd *cobra.Command, given []string) error {
 		Step:    p.step,
 	})
 	p.clear()
-	var stop *train.InterruptedError
-	if errors.As(err, &stop) && cmd.Context().Err() != nil { // Ctrl-C, of which Main says no more than that
+	var interrupted *train.InterruptedError
+	if errors.As(err, &interrupted) && cmd.Context().Err() != nil { // Ctrl-C, of which Main says no more than that
 		note(cmd, "%v", err)
 	}
 	return err

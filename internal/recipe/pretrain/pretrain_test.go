@@ -265,17 +265,16 @@ func killOnce(t *testing.T, file string, after time.Duration) (done bool) {
 // A batch gives the same loss in pieces of any size, and with activation
 // checkpointing; not isolating documents gives another.
 func TestAccumulation(t *testing.T) {
-	base := tiny(t, func(c *Config) { c.MicroBatch = 6 })
+	base := tiny(t, func(c *Config) { c.MicroBatch, c.Train.Steps = 6, 6 })
 	run(t, base, false)
 	want := losses(t, base)
 	for name, change := range map[string]func(*Config){
-		"pieces of 1":   func(c *Config) { c.MicroBatch = 1 },
-		"pieces of 4":   func(c *Config) { c.MicroBatch = 4 },
-		"checkpointing": func(c *Config) { c.MicroBatch, c.Checkpointing = 6, true },
-		"reference":     func(c *Config) { c.MicroBatch, c.Device = 6, deviceReference },
-		"not isolated":  func(c *Config) { c.MicroBatch, c.Isolate = 6, false },
+		"pieces of 1":                func(c *Config) { c.MicroBatch = 1 },
+		"pieces of 4, checkpointing": func(c *Config) { c.MicroBatch, c.Checkpointing = 4, true },
+		"reference":                  func(c *Config) { c.MicroBatch, c.Device = 6, deviceReference },
+		"not isolated":               func(c *Config) { c.MicroBatch, c.Isolate = 6, false },
 	} {
-		c := tiny(t, func(c *Config) { change(c); c.Data = base.Data })
+		c := tiny(t, func(c *Config) { change(c); c.Data, c.Train.Steps = base.Data, 6 })
 		run(t, c, false)
 		var worst float64
 		for i, l := range losses(t, c) {

@@ -198,8 +198,8 @@ func TestBuildIsDeterministic(t *testing.T) {
 	}
 }
 
-// read returns the documents of a split by ID, and how often each is there.
-func readSplit(t testing.TB, dir, split string) (texts map[string]string, times map[string]int) {
+// readSplit returns the documents of a split by ID, and how often each is there.
+func readSplit(t testing.TB, dir, tokenizer, split string) (texts map[string]string, times map[string]int) {
 	t.Helper()
 	set, err := shard.Open(dir)
 	if err != nil {
@@ -209,7 +209,7 @@ func readSplit(t testing.TB, dir, split string) (texts map[string]string, times 
 	if err := set.Verify(context.Background(), nil); err != nil {
 		t.Fatal(err)
 	}
-	tok, _, err := modelfile.OpenTokenizer(testTokenizer)
+	tok, _, err := modelfile.OpenTokenizer(tokenizer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,8 +251,8 @@ func TestBuildKeepsAndDrops(t *testing.T) {
 	c := writeCorpus(t, 3000)
 	cfg := c.config(filepath.Join(t.TempDir(), "out"))
 	r := mustBuild(t, cfg)
-	train, times := readSplit(t, cfg.Out, shard.Train)
-	valid, validTimes := readSplit(t, cfg.Out, shard.Valid)
+	train, times := readSplit(t, cfg.Out, testTokenizer, shard.Train)
+	valid, validTimes := readSplit(t, cfg.Out, testTokenizer, shard.Valid)
 	menus, seen := 0, map[string]string{}
 	for _, split := range []map[string]string{train, valid} {
 		for id, text := range split {
@@ -340,7 +340,7 @@ func TestBuildRefuses(t *testing.T) {
 	mustBuild(t, cfg)
 	for want, change := range map[string]func(*Config){
 		"seed: 3 then, 4 now":                      func(c *Config) { c.Seed++ },
-		"dedup.near.threshold: 0.75 then, 0.8 now": func(c *Config) { c.Dedup.Near.Threshold = 0.8 },
+		"dedup.near.threshold: 0.7 then, 0.8 now": func(c *Config) { c.Dedup.Near.Threshold = 0.8 },
 		"sources[1].name":                          func(c *Config) { c.Sources[1].Name = "z" },
 		"sources[2].upsample: 2.5 then, 2 now":     func(c *Config) { two := 2.0; c.Sources[2].Upsample = &two },
 		"tokenizer":                                func(c *Config) { c.Tokenizer = "../tokenizer/testdata/ties.model" },

@@ -226,61 +226,192 @@ TEXT ·avx2ExpSum(SB), NOSPLIT, $0-28
 	VBROADCASTSS X0, Y0
 	VMOVUPS      (DX), Y1
 	VMOVUPS      32(DX), Y2
+	SUBQ         $0x20, CX
+	JL           rest
 
-loop:
-	VMOVUPS     (AX), Y3
-	VSUBPS      Y0, Y3, Y3
-	VMOVUPS     32(AX), Y4
-	VSUBPS      Y0, Y4, Y4
-	VMOVUPS     avx2_magic<>+0(SB), Y5
-	VMOVUPS     avx2_magic<>+0(SB), Y6
-	VFMADD231PS avx2_log2e<>+0(SB), Y3, Y5
-	VFMADD231PS avx2_log2e<>+0(SB), Y4, Y6
-	VSUBPS      avx2_magic<>+0(SB), Y5, Y7
-	VSUBPS      avx2_magic<>+0(SB), Y6, Y8
-	VMOVAPS     Y7, Y9
-	VMOVAPS     Y8, Y10
-	VFMADD132PS avx2_ln2hi<>+0(SB), Y3, Y9
-	VFMADD132PS avx2_ln2hi<>+0(SB), Y4, Y10
-	VFMADD231PS avx2_ln2lo<>+0(SB), Y7, Y9
-	VFMADD231PS avx2_ln2lo<>+0(SB), Y8, Y10
-	VMOVAPS     Y9, Y7
-	VMOVAPS     Y10, Y8
-	VMOVUPS     avx2_exp6<>+0(SB), Y9
-	VMOVUPS     avx2_exp6<>+0(SB), Y10
-	VFMADD213PS avx2_exp5<>+0(SB), Y7, Y9
-	VFMADD213PS avx2_exp5<>+0(SB), Y8, Y10
-	VFMADD213PS avx2_exp4<>+0(SB), Y7, Y9
-	VFMADD213PS avx2_exp4<>+0(SB), Y8, Y10
-	VFMADD213PS avx2_exp3<>+0(SB), Y7, Y9
-	VFMADD213PS avx2_exp3<>+0(SB), Y8, Y10
-	VFMADD213PS avx2_exp2<>+0(SB), Y7, Y9
-	VFMADD213PS avx2_exp2<>+0(SB), Y8, Y10
-	VFMADD213PS avx2_one<>+0(SB), Y7, Y9
-	VFMADD213PS avx2_one<>+0(SB), Y8, Y10
-	VFMADD213PS avx2_one<>+0(SB), Y7, Y9
-	VFMADD213PS avx2_one<>+0(SB), Y8, Y10
+many:
+	VMOVUPS     (AX), Y7
+	VSUBPS      Y0, Y7, Y7
+	VMOVUPS     32(AX), Y8
+	VSUBPS      Y0, Y8, Y8
+	VMOVUPS     64(AX), Y9
+	VSUBPS      Y0, Y9, Y9
+	VMOVUPS     96(AX), Y10
+	VSUBPS      Y0, Y10, Y10
+	VMOVUPS     avx2_magic<>+0(SB), Y15
+	VMOVAPS     Y15, Y3
+	VMOVAPS     Y15, Y4
+	VMOVAPS     Y15, Y5
+	VMOVAPS     Y15, Y6
+	VMOVUPS     avx2_log2e<>+0(SB), Y15
+	VFMADD231PS Y15, Y7, Y3
+	VFMADD231PS Y15, Y8, Y4
+	VFMADD231PS Y15, Y9, Y5
+	VFMADD231PS Y15, Y10, Y6
+	VMOVUPS     avx2_magic<>+0(SB), Y15
+	VSUBPS      Y15, Y3, Y11
+	VSUBPS      Y15, Y4, Y12
+	VSUBPS      Y15, Y5, Y13
+	VSUBPS      Y15, Y6, Y14
+	VMOVUPS     avx2_ln2hi<>+0(SB), Y15
+	VFMADD231PS Y15, Y11, Y7
+	VFMADD231PS Y15, Y12, Y8
+	VFMADD231PS Y15, Y13, Y9
+	VFMADD231PS Y15, Y14, Y10
+	VMOVUPS     avx2_ln2lo<>+0(SB), Y15
+	VFMADD231PS Y15, Y11, Y7
+	VFMADD231PS Y15, Y12, Y8
+	VFMADD231PS Y15, Y13, Y9
+	VFMADD231PS Y15, Y14, Y10
+	VMOVUPS     avx2_exp6<>+0(SB), Y15
+	VMOVAPS     Y15, Y11
+	VMOVAPS     Y15, Y12
+	VMOVAPS     Y15, Y13
+	VMOVAPS     Y15, Y14
+	VMOVUPS     avx2_exp5<>+0(SB), Y15
+	VFMADD213PS Y15, Y7, Y11
+	VFMADD213PS Y15, Y8, Y12
+	VFMADD213PS Y15, Y9, Y13
+	VFMADD213PS Y15, Y10, Y14
+	VMOVUPS     avx2_exp4<>+0(SB), Y15
+	VFMADD213PS Y15, Y7, Y11
+	VFMADD213PS Y15, Y8, Y12
+	VFMADD213PS Y15, Y9, Y13
+	VFMADD213PS Y15, Y10, Y14
+	VMOVUPS     avx2_exp3<>+0(SB), Y15
+	VFMADD213PS Y15, Y7, Y11
+	VFMADD213PS Y15, Y8, Y12
+	VFMADD213PS Y15, Y9, Y13
+	VFMADD213PS Y15, Y10, Y14
+	VMOVUPS     avx2_exp2<>+0(SB), Y15
+	VFMADD213PS Y15, Y7, Y11
+	VFMADD213PS Y15, Y8, Y12
+	VFMADD213PS Y15, Y9, Y13
+	VFMADD213PS Y15, Y10, Y14
+	VMOVUPS     avx2_one<>+0(SB), Y15
+	VFMADD213PS Y15, Y7, Y11
+	VFMADD213PS Y15, Y8, Y12
+	VFMADD213PS Y15, Y9, Y13
+	VFMADD213PS Y15, Y10, Y14
+	VMOVUPS     avx2_one<>+0(SB), Y15
+	VFMADD213PS Y15, Y7, Y11
+	VFMADD213PS Y15, Y8, Y12
+	VFMADD213PS Y15, Y9, Y13
+	VFMADD213PS Y15, Y10, Y14
+	VPSLLD      $0x17, Y3, Y3
+	VPSLLD      $0x17, Y4, Y4
 	VPSLLD      $0x17, Y5, Y5
 	VPSLLD      $0x17, Y6, Y6
-	VPADDD      Y5, Y9, Y9
-	VPADDD      Y6, Y10, Y10
-	VCMPPS      $0x11, avx2_expmin<>+0(SB), Y3, Y5
-	VCMPPS      $0x11, avx2_expmin<>+0(SB), Y4, Y6
-	VANDNPS     Y9, Y5, Y9
-	VANDNPS     Y10, Y6, Y10
-	VCMPPS      $0x03, Y3, Y3, Y5
-	VCMPPS      $0x03, Y4, Y4, Y6
-	VORPS       Y5, Y9, Y3
-	VORPS       Y6, Y10, Y4
-	VMOVUPS     Y3, (AX)
-	VADDPS      Y3, Y1, Y1
-	VMOVUPS     Y4, 32(AX)
-	VADDPS      Y4, Y2, Y2
-	ADDQ        $0x40, AX
-	SUBQ        $0x10, CX
-	JNZ         loop
-	VMOVUPS     Y1, (DX)
-	VMOVUPS     Y2, 32(DX)
+	VPADDD      Y3, Y11, Y11
+	VPADDD      Y4, Y12, Y12
+	VPADDD      Y5, Y13, Y13
+	VPADDD      Y6, Y14, Y14
+	VMOVUPS     (AX), Y7
+	VSUBPS      Y0, Y7, Y7
+	VMOVUPS     32(AX), Y8
+	VSUBPS      Y0, Y8, Y8
+	VMOVUPS     64(AX), Y9
+	VSUBPS      Y0, Y9, Y9
+	VMOVUPS     96(AX), Y10
+	VSUBPS      Y0, Y10, Y10
+	VMOVUPS     avx2_expmin<>+0(SB), Y15
+	VCMPPS      $0x11, Y15, Y7, Y3
+	VCMPPS      $0x11, Y15, Y8, Y4
+	VCMPPS      $0x11, Y15, Y9, Y5
+	VCMPPS      $0x11, Y15, Y10, Y6
+	VANDNPS     Y11, Y3, Y11
+	VANDNPS     Y12, Y4, Y12
+	VANDNPS     Y13, Y5, Y13
+	VANDNPS     Y14, Y6, Y14
+	VCMPPS      $0x03, Y7, Y7, Y3
+	VCMPPS      $0x03, Y8, Y8, Y4
+	VCMPPS      $0x03, Y9, Y9, Y5
+	VCMPPS      $0x03, Y10, Y10, Y6
+	VORPS       Y3, Y11, Y11
+	VORPS       Y4, Y12, Y12
+	VORPS       Y5, Y13, Y13
+	VORPS       Y6, Y14, Y14
+	VMOVUPS     Y11, (AX)
+	VADDPS      Y11, Y1, Y1
+	VMOVUPS     Y12, 32(AX)
+	VADDPS      Y12, Y2, Y2
+	VMOVUPS     Y13, 64(AX)
+	VADDPS      Y13, Y1, Y1
+	VMOVUPS     Y14, 96(AX)
+	VADDPS      Y14, Y2, Y2
+	ADDQ        $0x00000080, AX
+	SUBQ        $0x20, CX
+	JGE         many
+
+rest:
+	ADDQ        $0x20, CX
+	JZ          done
+	VMOVUPS     (AX), Y5
+	VSUBPS      Y0, Y5, Y5
+	VMOVUPS     32(AX), Y6
+	VSUBPS      Y0, Y6, Y6
+	VMOVUPS     avx2_magic<>+0(SB), Y9
+	VMOVAPS     Y9, Y3
+	VMOVAPS     Y9, Y4
+	VMOVUPS     avx2_log2e<>+0(SB), Y9
+	VFMADD231PS Y9, Y5, Y3
+	VFMADD231PS Y9, Y6, Y4
+	VMOVUPS     avx2_magic<>+0(SB), Y9
+	VSUBPS      Y9, Y3, Y7
+	VSUBPS      Y9, Y4, Y8
+	VMOVUPS     avx2_ln2hi<>+0(SB), Y9
+	VFMADD231PS Y9, Y7, Y5
+	VFMADD231PS Y9, Y8, Y6
+	VMOVUPS     avx2_ln2lo<>+0(SB), Y9
+	VFMADD231PS Y9, Y7, Y5
+	VFMADD231PS Y9, Y8, Y6
+	VMOVUPS     avx2_exp6<>+0(SB), Y9
+	VMOVAPS     Y9, Y7
+	VMOVAPS     Y9, Y8
+	VMOVUPS     avx2_exp5<>+0(SB), Y9
+	VFMADD213PS Y9, Y5, Y7
+	VFMADD213PS Y9, Y6, Y8
+	VMOVUPS     avx2_exp4<>+0(SB), Y9
+	VFMADD213PS Y9, Y5, Y7
+	VFMADD213PS Y9, Y6, Y8
+	VMOVUPS     avx2_exp3<>+0(SB), Y9
+	VFMADD213PS Y9, Y5, Y7
+	VFMADD213PS Y9, Y6, Y8
+	VMOVUPS     avx2_exp2<>+0(SB), Y9
+	VFMADD213PS Y9, Y5, Y7
+	VFMADD213PS Y9, Y6, Y8
+	VMOVUPS     avx2_one<>+0(SB), Y9
+	VFMADD213PS Y9, Y5, Y7
+	VFMADD213PS Y9, Y6, Y8
+	VMOVUPS     avx2_one<>+0(SB), Y9
+	VFMADD213PS Y9, Y5, Y7
+	VFMADD213PS Y9, Y6, Y8
+	VPSLLD      $0x17, Y3, Y3
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      Y3, Y7, Y7
+	VPADDD      Y4, Y8, Y8
+	VMOVUPS     (AX), Y5
+	VSUBPS      Y0, Y5, Y5
+	VMOVUPS     32(AX), Y6
+	VSUBPS      Y0, Y6, Y6
+	VMOVUPS     avx2_expmin<>+0(SB), Y9
+	VCMPPS      $0x11, Y9, Y5, Y3
+	VCMPPS      $0x11, Y9, Y6, Y4
+	VANDNPS     Y7, Y3, Y7
+	VANDNPS     Y8, Y4, Y8
+	VCMPPS      $0x03, Y5, Y5, Y3
+	VCMPPS      $0x03, Y6, Y6, Y4
+	VORPS       Y3, Y7, Y7
+	VORPS       Y4, Y8, Y8
+	VMOVUPS     Y7, (AX)
+	VADDPS      Y7, Y1, Y1
+	VMOVUPS     Y8, 32(AX)
+	VADDPS      Y8, Y2, Y2
+	ADDQ        $0x00000040, AX
+
+done:
+	VMOVUPS Y1, (DX)
+	VMOVUPS Y2, 32(DX)
 	VZEROUPPER
 	RET
 
@@ -441,95 +572,175 @@ TEXT ·avx2ExpSub(SB), NOSPLIT, $0-28
 	MOVQ         n+16(FP), DX
 	MOVSS        c+24(FP), X0
 	VBROADCASTSS X0, Y0
-	SUBQ         $0x00000010, DX
+	SUBQ         $0x00000020, DX
 	JL           rest
 
 many:
-	VMOVUPS     (CX), Y1
-	VSUBPS      Y0, Y1, Y1
-	VMOVUPS     32(CX), Y2
-	VSUBPS      Y0, Y2, Y2
-	VMOVUPS     avx2_magic<>+0(SB), Y3
-	VMOVUPS     avx2_magic<>+0(SB), Y4
-	VFMADD231PS avx2_log2e<>+0(SB), Y1, Y3
-	VFMADD231PS avx2_log2e<>+0(SB), Y2, Y4
-	VSUBPS      avx2_magic<>+0(SB), Y3, Y5
-	VSUBPS      avx2_magic<>+0(SB), Y4, Y6
-	VMOVAPS     Y5, Y7
-	VMOVAPS     Y6, Y8
-	VFMADD132PS avx2_ln2hi<>+0(SB), Y1, Y7
-	VFMADD132PS avx2_ln2hi<>+0(SB), Y2, Y8
-	VFMADD231PS avx2_ln2lo<>+0(SB), Y5, Y7
-	VFMADD231PS avx2_ln2lo<>+0(SB), Y6, Y8
-	VMOVAPS     Y7, Y5
-	VMOVAPS     Y8, Y6
-	VMOVUPS     avx2_exp6<>+0(SB), Y7
-	VMOVUPS     avx2_exp6<>+0(SB), Y8
-	VFMADD213PS avx2_exp5<>+0(SB), Y5, Y7
-	VFMADD213PS avx2_exp5<>+0(SB), Y6, Y8
-	VFMADD213PS avx2_exp4<>+0(SB), Y5, Y7
-	VFMADD213PS avx2_exp4<>+0(SB), Y6, Y8
-	VFMADD213PS avx2_exp3<>+0(SB), Y5, Y7
-	VFMADD213PS avx2_exp3<>+0(SB), Y6, Y8
-	VFMADD213PS avx2_exp2<>+0(SB), Y5, Y7
-	VFMADD213PS avx2_exp2<>+0(SB), Y6, Y8
-	VFMADD213PS avx2_one<>+0(SB), Y5, Y7
-	VFMADD213PS avx2_one<>+0(SB), Y6, Y8
-	VFMADD213PS avx2_one<>+0(SB), Y5, Y7
-	VFMADD213PS avx2_one<>+0(SB), Y6, Y8
+	VMOVUPS     (CX), Y5
+	VSUBPS      Y0, Y5, Y5
+	VMOVUPS     32(CX), Y6
+	VSUBPS      Y0, Y6, Y6
+	VMOVUPS     64(CX), Y7
+	VSUBPS      Y0, Y7, Y7
+	VMOVUPS     96(CX), Y8
+	VSUBPS      Y0, Y8, Y8
+	VMOVUPS     avx2_magic<>+0(SB), Y13
+	VMOVAPS     Y13, Y1
+	VMOVAPS     Y13, Y2
+	VMOVAPS     Y13, Y3
+	VMOVAPS     Y13, Y4
+	VMOVUPS     avx2_log2e<>+0(SB), Y13
+	VFMADD231PS Y13, Y5, Y1
+	VFMADD231PS Y13, Y6, Y2
+	VFMADD231PS Y13, Y7, Y3
+	VFMADD231PS Y13, Y8, Y4
+	VMOVUPS     avx2_magic<>+0(SB), Y13
+	VSUBPS      Y13, Y1, Y9
+	VSUBPS      Y13, Y2, Y10
+	VSUBPS      Y13, Y3, Y11
+	VSUBPS      Y13, Y4, Y12
+	VMOVUPS     avx2_ln2hi<>+0(SB), Y13
+	VFMADD231PS Y13, Y9, Y5
+	VFMADD231PS Y13, Y10, Y6
+	VFMADD231PS Y13, Y11, Y7
+	VFMADD231PS Y13, Y12, Y8
+	VMOVUPS     avx2_ln2lo<>+0(SB), Y13
+	VFMADD231PS Y13, Y9, Y5
+	VFMADD231PS Y13, Y10, Y6
+	VFMADD231PS Y13, Y11, Y7
+	VFMADD231PS Y13, Y12, Y8
+	VMOVUPS     avx2_exp6<>+0(SB), Y13
+	VMOVAPS     Y13, Y9
+	VMOVAPS     Y13, Y10
+	VMOVAPS     Y13, Y11
+	VMOVAPS     Y13, Y12
+	VMOVUPS     avx2_exp5<>+0(SB), Y13
+	VFMADD213PS Y13, Y5, Y9
+	VFMADD213PS Y13, Y6, Y10
+	VFMADD213PS Y13, Y7, Y11
+	VFMADD213PS Y13, Y8, Y12
+	VMOVUPS     avx2_exp4<>+0(SB), Y13
+	VFMADD213PS Y13, Y5, Y9
+	VFMADD213PS Y13, Y6, Y10
+	VFMADD213PS Y13, Y7, Y11
+	VFMADD213PS Y13, Y8, Y12
+	VMOVUPS     avx2_exp3<>+0(SB), Y13
+	VFMADD213PS Y13, Y5, Y9
+	VFMADD213PS Y13, Y6, Y10
+	VFMADD213PS Y13, Y7, Y11
+	VFMADD213PS Y13, Y8, Y12
+	VMOVUPS     avx2_exp2<>+0(SB), Y13
+	VFMADD213PS Y13, Y5, Y9
+	VFMADD213PS Y13, Y6, Y10
+	VFMADD213PS Y13, Y7, Y11
+	VFMADD213PS Y13, Y8, Y12
+	VMOVUPS     avx2_one<>+0(SB), Y13
+	VFMADD213PS Y13, Y5, Y9
+	VFMADD213PS Y13, Y6, Y10
+	VFMADD213PS Y13, Y7, Y11
+	VFMADD213PS Y13, Y8, Y12
+	VMOVUPS     avx2_one<>+0(SB), Y13
+	VFMADD213PS Y13, Y5, Y9
+	VFMADD213PS Y13, Y6, Y10
+	VFMADD213PS Y13, Y7, Y11
+	VFMADD213PS Y13, Y8, Y12
+	VPSLLD      $0x17, Y1, Y1
+	VPSLLD      $0x17, Y2, Y2
 	VPSLLD      $0x17, Y3, Y3
 	VPSLLD      $0x17, Y4, Y4
-	VPADDD      Y3, Y7, Y7
-	VPADDD      Y4, Y8, Y8
-	VCMPPS      $0x11, avx2_expmin<>+0(SB), Y1, Y3
-	VCMPPS      $0x11, avx2_expmin<>+0(SB), Y2, Y4
-	VANDNPS     Y7, Y3, Y7
-	VANDNPS     Y8, Y4, Y8
-	VCMPPS      $0x1e, avx2_expmax<>+0(SB), Y1, Y3
-	VCMPPS      $0x1e, avx2_expmax<>+0(SB), Y2, Y4
-	VBLENDVPS   Y3, avx2_inf<>+0(SB), Y7, Y7
-	VBLENDVPS   Y4, avx2_inf<>+0(SB), Y8, Y8
-	VCMPPS      $0x03, Y1, Y1, Y3
-	VCMPPS      $0x03, Y2, Y2, Y4
-	VORPS       Y3, Y7, Y1
-	VORPS       Y4, Y8, Y2
-	VMOVUPS     Y1, (AX)
-	VMOVUPS     Y2, 32(AX)
-	ADDQ        $0x00000040, AX
-	ADDQ        $0x00000040, CX
-	SUBQ        $0x00000010, DX
+	VPADDD      Y1, Y9, Y9
+	VPADDD      Y2, Y10, Y10
+	VPADDD      Y3, Y11, Y11
+	VPADDD      Y4, Y12, Y12
+	VMOVUPS     (CX), Y5
+	VSUBPS      Y0, Y5, Y5
+	VMOVUPS     32(CX), Y6
+	VSUBPS      Y0, Y6, Y6
+	VMOVUPS     64(CX), Y7
+	VSUBPS      Y0, Y7, Y7
+	VMOVUPS     96(CX), Y8
+	VSUBPS      Y0, Y8, Y8
+	VMOVUPS     avx2_expmin<>+0(SB), Y13
+	VCMPPS      $0x11, Y13, Y5, Y1
+	VCMPPS      $0x11, Y13, Y6, Y2
+	VCMPPS      $0x11, Y13, Y7, Y3
+	VCMPPS      $0x11, Y13, Y8, Y4
+	VANDNPS     Y9, Y1, Y9
+	VANDNPS     Y10, Y2, Y10
+	VANDNPS     Y11, Y3, Y11
+	VANDNPS     Y12, Y4, Y12
+	VMOVUPS     avx2_expmax<>+0(SB), Y13
+	VCMPPS      $0x1e, Y13, Y5, Y1
+	VCMPPS      $0x1e, Y13, Y6, Y2
+	VCMPPS      $0x1e, Y13, Y7, Y3
+	VCMPPS      $0x1e, Y13, Y8, Y4
+	VMOVUPS     avx2_inf<>+0(SB), Y13
+	VBLENDVPS   Y1, Y13, Y9, Y9
+	VBLENDVPS   Y2, Y13, Y10, Y10
+	VBLENDVPS   Y3, Y13, Y11, Y11
+	VBLENDVPS   Y4, Y13, Y12, Y12
+	VCMPPS      $0x03, Y5, Y5, Y1
+	VCMPPS      $0x03, Y6, Y6, Y2
+	VCMPPS      $0x03, Y7, Y7, Y3
+	VCMPPS      $0x03, Y8, Y8, Y4
+	VORPS       Y1, Y9, Y9
+	VORPS       Y2, Y10, Y10
+	VORPS       Y3, Y11, Y11
+	VORPS       Y4, Y12, Y12
+	VMOVUPS     Y9, (AX)
+	VMOVUPS     Y10, 32(AX)
+	VMOVUPS     Y11, 64(AX)
+	VMOVUPS     Y12, 96(AX)
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x00000020, DX
 	JGE         many
 
 rest:
-	ADDQ $0x00000010, DX
+	ADDQ $0x00000020, DX
 	JZ   done
 
 single:
-	VMOVUPS     (CX), Y1
-	VSUBPS      Y0, Y1, Y1
-	VMOVUPS     avx2_magic<>+0(SB), Y2
-	VFMADD231PS avx2_log2e<>+0(SB), Y1, Y2
-	VSUBPS      avx2_magic<>+0(SB), Y2, Y3
-	VMOVAPS     Y3, Y4
-	VFMADD132PS avx2_ln2hi<>+0(SB), Y1, Y4
-	VFMADD231PS avx2_ln2lo<>+0(SB), Y3, Y4
-	VMOVAPS     Y4, Y3
+	VMOVUPS     (CX), Y2
+	VSUBPS      Y0, Y2, Y2
+	VMOVUPS     avx2_magic<>+0(SB), Y4
+	VMOVAPS     Y4, Y1
+	VMOVUPS     avx2_log2e<>+0(SB), Y4
+	VFMADD231PS Y4, Y2, Y1
+	VMOVUPS     avx2_magic<>+0(SB), Y4
+	VSUBPS      Y4, Y1, Y3
+	VMOVUPS     avx2_ln2hi<>+0(SB), Y4
+	VFMADD231PS Y4, Y3, Y2
+	VMOVUPS     avx2_ln2lo<>+0(SB), Y4
+	VFMADD231PS Y4, Y3, Y2
 	VMOVUPS     avx2_exp6<>+0(SB), Y4
-	VFMADD213PS avx2_exp5<>+0(SB), Y3, Y4
-	VFMADD213PS avx2_exp4<>+0(SB), Y3, Y4
-	VFMADD213PS avx2_exp3<>+0(SB), Y3, Y4
-	VFMADD213PS avx2_exp2<>+0(SB), Y3, Y4
-	VFMADD213PS avx2_one<>+0(SB), Y3, Y4
-	VFMADD213PS avx2_one<>+0(SB), Y3, Y4
-	VPSLLD      $0x17, Y2, Y2
-	VPADDD      Y2, Y4, Y4
-	VCMPPS      $0x11, avx2_expmin<>+0(SB), Y1, Y2
-	VANDNPS     Y4, Y2, Y4
-	VCMPPS      $0x1e, avx2_expmax<>+0(SB), Y1, Y2
-	VBLENDVPS   Y2, avx2_inf<>+0(SB), Y4, Y4
-	VCMPPS      $0x03, Y1, Y1, Y2
-	VORPS       Y2, Y4, Y1
-	VMOVUPS     Y1, (AX)
+	VMOVAPS     Y4, Y3
+	VMOVUPS     avx2_exp5<>+0(SB), Y4
+	VFMADD213PS Y4, Y2, Y3
+	VMOVUPS     avx2_exp4<>+0(SB), Y4
+	VFMADD213PS Y4, Y2, Y3
+	VMOVUPS     avx2_exp3<>+0(SB), Y4
+	VFMADD213PS Y4, Y2, Y3
+	VMOVUPS     avx2_exp2<>+0(SB), Y4
+	VFMADD213PS Y4, Y2, Y3
+	VMOVUPS     avx2_one<>+0(SB), Y4
+	VFMADD213PS Y4, Y2, Y3
+	VMOVUPS     avx2_one<>+0(SB), Y4
+	VFMADD213PS Y4, Y2, Y3
+	VPSLLD      $0x17, Y1, Y1
+	VPADDD      Y1, Y3, Y3
+	VMOVUPS     (CX), Y2
+	VSUBPS      Y0, Y2, Y2
+	VMOVUPS     avx2_expmin<>+0(SB), Y4
+	VCMPPS      $0x11, Y4, Y2, Y1
+	VANDNPS     Y3, Y1, Y3
+	VMOVUPS     avx2_expmax<>+0(SB), Y4
+	VCMPPS      $0x1e, Y4, Y2, Y1
+	VMOVUPS     avx2_inf<>+0(SB), Y4
+	VBLENDVPS   Y1, Y4, Y3, Y3
+	VCMPPS      $0x03, Y2, Y2, Y1
+	VORPS       Y1, Y3, Y3
+	VMOVUPS     Y3, (AX)
 	ADDQ        $0x00000020, AX
 	ADDQ        $0x00000020, CX
 	SUBQ        $0x08, DX
@@ -614,106 +825,177 @@ TEXT ·avx2ProbGrad(SB), NOSPLIT, $0-28
 	MOVSS        b+24(FP), X2
 	VBROADCASTSS X2, Y2
 	VMOVUPS      avx2_floor<>+0(SB), Y3
-	SUBQ         $0x00000010, CX
+	SUBQ         $0x00000018, CX
 	JL           rest
 
 many:
+	VMOVUPS     (AX), Y7
+	VSUBPS      Y0, Y7, Y7
+	VMAXPS      Y7, Y3, Y7
+	VMOVUPS     32(AX), Y8
+	VSUBPS      Y0, Y8, Y8
+	VMAXPS      Y8, Y3, Y8
+	VMOVUPS     64(AX), Y9
+	VSUBPS      Y0, Y9, Y9
+	VMAXPS      Y9, Y3, Y9
+	VMOVUPS     avx2_magic<>+0(SB), Y13
+	VMOVAPS     Y13, Y4
+	VMOVAPS     Y13, Y5
+	VMOVAPS     Y13, Y6
+	VMOVUPS     avx2_log2e<>+0(SB), Y13
+	VFMADD231PS Y13, Y7, Y4
+	VFMADD231PS Y13, Y8, Y5
+	VFMADD231PS Y13, Y9, Y6
+	VMOVUPS     avx2_magic<>+0(SB), Y13
+	VSUBPS      Y13, Y4, Y10
+	VSUBPS      Y13, Y5, Y11
+	VSUBPS      Y13, Y6, Y12
+	VMOVUPS     avx2_ln2hi<>+0(SB), Y13
+	VFMADD231PS Y13, Y10, Y7
+	VFMADD231PS Y13, Y11, Y8
+	VFMADD231PS Y13, Y12, Y9
+	VMOVUPS     avx2_ln2lo<>+0(SB), Y13
+	VFMADD231PS Y13, Y10, Y7
+	VFMADD231PS Y13, Y11, Y8
+	VFMADD231PS Y13, Y12, Y9
+	VMOVUPS     avx2_exp6<>+0(SB), Y13
+	VMOVAPS     Y13, Y10
+	VMOVAPS     Y13, Y11
+	VMOVAPS     Y13, Y12
+	VMOVUPS     avx2_exp5<>+0(SB), Y13
+	VFMADD213PS Y13, Y7, Y10
+	VFMADD213PS Y13, Y8, Y11
+	VFMADD213PS Y13, Y9, Y12
+	VMOVUPS     avx2_exp4<>+0(SB), Y13
+	VFMADD213PS Y13, Y7, Y10
+	VFMADD213PS Y13, Y8, Y11
+	VFMADD213PS Y13, Y9, Y12
+	VMOVUPS     avx2_exp3<>+0(SB), Y13
+	VFMADD213PS Y13, Y7, Y10
+	VFMADD213PS Y13, Y8, Y11
+	VFMADD213PS Y13, Y9, Y12
+	VMOVUPS     avx2_exp2<>+0(SB), Y13
+	VFMADD213PS Y13, Y7, Y10
+	VFMADD213PS Y13, Y8, Y11
+	VFMADD213PS Y13, Y9, Y12
+	VMOVUPS     avx2_one<>+0(SB), Y13
+	VFMADD213PS Y13, Y7, Y10
+	VFMADD213PS Y13, Y8, Y11
+	VFMADD213PS Y13, Y9, Y12
+	VMOVUPS     avx2_one<>+0(SB), Y13
+	VFMADD213PS Y13, Y7, Y10
+	VFMADD213PS Y13, Y8, Y11
+	VFMADD213PS Y13, Y9, Y12
+	VPSLLD      $0x17, Y4, Y4
+	VPSLLD      $0x17, Y5, Y5
+	VPSLLD      $0x17, Y6, Y6
+	VPADDD      Y4, Y10, Y10
+	VPADDD      Y5, Y11, Y11
+	VPADDD      Y6, Y12, Y12
+	VMOVUPS     (AX), Y7
+	VSUBPS      Y0, Y7, Y7
+	VMAXPS      Y7, Y3, Y7
+	VMOVUPS     32(AX), Y8
+	VSUBPS      Y0, Y8, Y8
+	VMAXPS      Y8, Y3, Y8
+	VMOVUPS     64(AX), Y9
+	VSUBPS      Y0, Y9, Y9
+	VMAXPS      Y9, Y3, Y9
+	VMOVUPS     avx2_expmin<>+0(SB), Y13
+	VCMPPS      $0x11, Y13, Y7, Y4
+	VCMPPS      $0x11, Y13, Y8, Y5
+	VCMPPS      $0x11, Y13, Y9, Y6
+	VANDNPS     Y10, Y4, Y10
+	VANDNPS     Y11, Y5, Y11
+	VANDNPS     Y12, Y6, Y12
+	VMOVUPS     avx2_expmax<>+0(SB), Y13
+	VCMPPS      $0x1e, Y13, Y7, Y4
+	VCMPPS      $0x1e, Y13, Y8, Y5
+	VCMPPS      $0x1e, Y13, Y9, Y6
+	VMOVUPS     avx2_inf<>+0(SB), Y13
+	VBLENDVPS   Y4, Y13, Y10, Y10
+	VBLENDVPS   Y5, Y13, Y11, Y11
+	VBLENDVPS   Y6, Y13, Y12, Y12
+	VCMPPS      $0x03, Y7, Y7, Y4
+	VCMPPS      $0x03, Y8, Y8, Y5
+	VCMPPS      $0x03, Y9, Y9, Y6
+	VORPS       Y4, Y10, Y10
+	VORPS       Y5, Y11, Y11
+	VORPS       Y6, Y12, Y12
 	VMOVUPS     (AX), Y4
 	VSUBPS      Y0, Y4, Y4
 	VMAXPS      Y4, Y3, Y4
-	VMOVAPS     Y4, Y6
-	VFMADD213PS Y1, Y2, Y6
-	VMOVUPS     32(AX), Y5
-	VSUBPS      Y0, Y5, Y5
-	VMAXPS      Y5, Y3, Y5
-	VMOVAPS     Y5, Y7
-	VFMADD213PS Y1, Y2, Y7
-	VMOVUPS     avx2_magic<>+0(SB), Y8
-	VMOVUPS     avx2_magic<>+0(SB), Y9
-	VFMADD231PS avx2_log2e<>+0(SB), Y4, Y8
-	VFMADD231PS avx2_log2e<>+0(SB), Y5, Y9
-	VSUBPS      avx2_magic<>+0(SB), Y8, Y10
-	VSUBPS      avx2_magic<>+0(SB), Y9, Y11
-	VMOVAPS     Y10, Y12
-	VMOVAPS     Y11, Y13
-	VFMADD132PS avx2_ln2hi<>+0(SB), Y4, Y12
-	VFMADD132PS avx2_ln2hi<>+0(SB), Y5, Y13
-	VFMADD231PS avx2_ln2lo<>+0(SB), Y10, Y12
-	VFMADD231PS avx2_ln2lo<>+0(SB), Y11, Y13
-	VMOVAPS     Y12, Y10
-	VMOVAPS     Y13, Y11
-	VMOVUPS     avx2_exp6<>+0(SB), Y12
-	VMOVUPS     avx2_exp6<>+0(SB), Y13
-	VFMADD213PS avx2_exp5<>+0(SB), Y10, Y12
-	VFMADD213PS avx2_exp5<>+0(SB), Y11, Y13
-	VFMADD213PS avx2_exp4<>+0(SB), Y10, Y12
-	VFMADD213PS avx2_exp4<>+0(SB), Y11, Y13
-	VFMADD213PS avx2_exp3<>+0(SB), Y10, Y12
-	VFMADD213PS avx2_exp3<>+0(SB), Y11, Y13
-	VFMADD213PS avx2_exp2<>+0(SB), Y10, Y12
-	VFMADD213PS avx2_exp2<>+0(SB), Y11, Y13
-	VFMADD213PS avx2_one<>+0(SB), Y10, Y12
-	VFMADD213PS avx2_one<>+0(SB), Y11, Y13
-	VFMADD213PS avx2_one<>+0(SB), Y10, Y12
-	VFMADD213PS avx2_one<>+0(SB), Y11, Y13
-	VPSLLD      $0x17, Y8, Y8
-	VPSLLD      $0x17, Y9, Y9
-	VPADDD      Y8, Y12, Y12
-	VPADDD      Y9, Y13, Y13
-	VCMPPS      $0x11, avx2_expmin<>+0(SB), Y4, Y8
-	VCMPPS      $0x11, avx2_expmin<>+0(SB), Y5, Y9
-	VANDNPS     Y12, Y8, Y12
-	VANDNPS     Y13, Y9, Y13
-	VCMPPS      $0x1e, avx2_expmax<>+0(SB), Y4, Y8
-	VCMPPS      $0x1e, avx2_expmax<>+0(SB), Y5, Y9
-	VBLENDVPS   Y8, avx2_inf<>+0(SB), Y12, Y12
-	VBLENDVPS   Y9, avx2_inf<>+0(SB), Y13, Y13
-	VCMPPS      $0x03, Y4, Y4, Y8
-	VCMPPS      $0x03, Y5, Y5, Y9
-	VORPS       Y8, Y12, Y4
-	VORPS       Y9, Y13, Y5
-	VMULPS      Y6, Y4, Y4
-	VMOVUPS     Y4, (AX)
-	VMULPS      Y7, Y5, Y5
-	VMOVUPS     Y5, 32(AX)
-	ADDQ        $0x00000040, AX
-	SUBQ        $0x00000010, CX
+	VFMADD213PS Y1, Y2, Y4
+	VMULPS      Y4, Y10, Y10
+	VMOVUPS     Y10, (AX)
+	VMOVUPS     32(AX), Y4
+	VSUBPS      Y0, Y4, Y4
+	VMAXPS      Y4, Y3, Y4
+	VFMADD213PS Y1, Y2, Y4
+	VMULPS      Y4, Y11, Y11
+	VMOVUPS     Y11, 32(AX)
+	VMOVUPS     64(AX), Y4
+	VSUBPS      Y0, Y4, Y4
+	VMAXPS      Y4, Y3, Y4
+	VFMADD213PS Y1, Y2, Y4
+	VMULPS      Y4, Y12, Y12
+	VMOVUPS     Y12, 64(AX)
+	ADDQ        $0x00000060, AX
+	SUBQ        $0x00000018, CX
 	JGE         many
 
 rest:
-	ADDQ $0x00000010, CX
+	ADDQ $0x00000018, CX
 	JZ   done
 
 single:
+	VMOVUPS     (AX), Y5
+	VSUBPS      Y0, Y5, Y5
+	VMAXPS      Y5, Y3, Y5
+	VMOVUPS     avx2_magic<>+0(SB), Y7
+	VMOVAPS     Y7, Y4
+	VMOVUPS     avx2_log2e<>+0(SB), Y7
+	VFMADD231PS Y7, Y5, Y4
+	VMOVUPS     avx2_magic<>+0(SB), Y7
+	VSUBPS      Y7, Y4, Y6
+	VMOVUPS     avx2_ln2hi<>+0(SB), Y7
+	VFMADD231PS Y7, Y6, Y5
+	VMOVUPS     avx2_ln2lo<>+0(SB), Y7
+	VFMADD231PS Y7, Y6, Y5
+	VMOVUPS     avx2_exp6<>+0(SB), Y7
+	VMOVAPS     Y7, Y6
+	VMOVUPS     avx2_exp5<>+0(SB), Y7
+	VFMADD213PS Y7, Y5, Y6
+	VMOVUPS     avx2_exp4<>+0(SB), Y7
+	VFMADD213PS Y7, Y5, Y6
+	VMOVUPS     avx2_exp3<>+0(SB), Y7
+	VFMADD213PS Y7, Y5, Y6
+	VMOVUPS     avx2_exp2<>+0(SB), Y7
+	VFMADD213PS Y7, Y5, Y6
+	VMOVUPS     avx2_one<>+0(SB), Y7
+	VFMADD213PS Y7, Y5, Y6
+	VMOVUPS     avx2_one<>+0(SB), Y7
+	VFMADD213PS Y7, Y5, Y6
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      Y4, Y6, Y6
+	VMOVUPS     (AX), Y5
+	VSUBPS      Y0, Y5, Y5
+	VMAXPS      Y5, Y3, Y5
+	VMOVUPS     avx2_expmin<>+0(SB), Y7
+	VCMPPS      $0x11, Y7, Y5, Y4
+	VANDNPS     Y6, Y4, Y6
+	VMOVUPS     avx2_expmax<>+0(SB), Y7
+	VCMPPS      $0x1e, Y7, Y5, Y4
+	VMOVUPS     avx2_inf<>+0(SB), Y7
+	VBLENDVPS   Y4, Y7, Y6, Y6
+	VCMPPS      $0x03, Y5, Y5, Y4
+	VORPS       Y4, Y6, Y6
 	VMOVUPS     (AX), Y4
 	VSUBPS      Y0, Y4, Y4
 	VMAXPS      Y4, Y3, Y4
-	VMOVAPS     Y4, Y5
-	VFMADD213PS Y1, Y2, Y5
-	VMOVUPS     avx2_magic<>+0(SB), Y6
-	VFMADD231PS avx2_log2e<>+0(SB), Y4, Y6
-	VSUBPS      avx2_magic<>+0(SB), Y6, Y7
-	VMOVAPS     Y7, Y8
-	VFMADD132PS avx2_ln2hi<>+0(SB), Y4, Y8
-	VFMADD231PS avx2_ln2lo<>+0(SB), Y7, Y8
-	VMOVAPS     Y8, Y7
-	VMOVUPS     avx2_exp6<>+0(SB), Y8
-	VFMADD213PS avx2_exp5<>+0(SB), Y7, Y8
-	VFMADD213PS avx2_exp4<>+0(SB), Y7, Y8
-	VFMADD213PS avx2_exp3<>+0(SB), Y7, Y8
-	VFMADD213PS avx2_exp2<>+0(SB), Y7, Y8
-	VFMADD213PS avx2_one<>+0(SB), Y7, Y8
-	VFMADD213PS avx2_one<>+0(SB), Y7, Y8
-	VPSLLD      $0x17, Y6, Y6
-	VPADDD      Y6, Y8, Y8
-	VCMPPS      $0x11, avx2_expmin<>+0(SB), Y4, Y6
-	VANDNPS     Y8, Y6, Y8
-	VCMPPS      $0x1e, avx2_expmax<>+0(SB), Y4, Y6
-	VBLENDVPS   Y6, avx2_inf<>+0(SB), Y8, Y8
-	VCMPPS      $0x03, Y4, Y4, Y6
-	VORPS       Y6, Y8, Y4
-	VMULPS      Y5, Y4, Y4
-	VMOVUPS     Y4, (AX)
+	VFMADD213PS Y1, Y2, Y4
+	VMULPS      Y4, Y6, Y6
+	VMOVUPS     Y6, (AX)
 	ADDQ        $0x00000020, AX
 	SUBQ        $0x08, CX
 	JNZ         single
@@ -731,131 +1013,233 @@ TEXT ·avx2SwiGLUBack(SB), NOSPLIT, $0-48
 	MOVQ gate+24(FP), BX
 	MOVQ up+32(FP), SI
 	MOVQ n+40(FP), DI
-	SUBQ $0x00000010, DI
+	SUBQ $0x00000020, DI
 	JL   rest
 
 many:
-	VMOVUPS     (BX), Y0
-	VXORPS      avx2_sign<>+0(SB), Y0, Y2
-	VMOVUPS     32(BX), Y1
-	VXORPS      avx2_sign<>+0(SB), Y1, Y3
-	VMOVUPS     avx2_magic<>+0(SB), Y4
-	VMOVUPS     avx2_magic<>+0(SB), Y5
-	VFMADD231PS avx2_log2e<>+0(SB), Y2, Y4
-	VFMADD231PS avx2_log2e<>+0(SB), Y3, Y5
-	VSUBPS      avx2_magic<>+0(SB), Y4, Y6
-	VSUBPS      avx2_magic<>+0(SB), Y5, Y7
-	VMOVAPS     Y6, Y8
-	VMOVAPS     Y7, Y9
-	VFMADD132PS avx2_ln2hi<>+0(SB), Y2, Y8
-	VFMADD132PS avx2_ln2hi<>+0(SB), Y3, Y9
-	VFMADD231PS avx2_ln2lo<>+0(SB), Y6, Y8
-	VFMADD231PS avx2_ln2lo<>+0(SB), Y7, Y9
-	VMOVAPS     Y8, Y6
-	VMOVAPS     Y9, Y7
-	VMOVUPS     avx2_exp6<>+0(SB), Y8
-	VMOVUPS     avx2_exp6<>+0(SB), Y9
-	VFMADD213PS avx2_exp5<>+0(SB), Y6, Y8
-	VFMADD213PS avx2_exp5<>+0(SB), Y7, Y9
-	VFMADD213PS avx2_exp4<>+0(SB), Y6, Y8
-	VFMADD213PS avx2_exp4<>+0(SB), Y7, Y9
-	VFMADD213PS avx2_exp3<>+0(SB), Y6, Y8
-	VFMADD213PS avx2_exp3<>+0(SB), Y7, Y9
-	VFMADD213PS avx2_exp2<>+0(SB), Y6, Y8
-	VFMADD213PS avx2_exp2<>+0(SB), Y7, Y9
-	VFMADD213PS avx2_one<>+0(SB), Y6, Y8
-	VFMADD213PS avx2_one<>+0(SB), Y7, Y9
-	VFMADD213PS avx2_one<>+0(SB), Y6, Y8
-	VFMADD213PS avx2_one<>+0(SB), Y7, Y9
-	VPSLLD      $0x17, Y4, Y4
-	VPSLLD      $0x17, Y5, Y5
-	VPADDD      Y4, Y8, Y8
-	VPADDD      Y5, Y9, Y9
-	VCMPPS      $0x11, avx2_expmin<>+0(SB), Y2, Y4
-	VCMPPS      $0x11, avx2_expmin<>+0(SB), Y3, Y5
-	VANDNPS     Y8, Y4, Y8
-	VANDNPS     Y9, Y5, Y9
-	VCMPPS      $0x1e, avx2_expmax<>+0(SB), Y2, Y4
-	VCMPPS      $0x1e, avx2_expmax<>+0(SB), Y3, Y5
-	VBLENDVPS   Y4, avx2_inf<>+0(SB), Y8, Y8
-	VBLENDVPS   Y5, avx2_inf<>+0(SB), Y9, Y9
-	VCMPPS      $0x03, Y2, Y2, Y4
-	VCMPPS      $0x03, Y3, Y3, Y5
-	VORPS       Y4, Y8, Y2
-	VORPS       Y5, Y9, Y3
-	VMOVUPS     avx2_one<>+0(SB), Y4
-	VADDPS      Y4, Y2, Y2
-	VDIVPS      Y2, Y4, Y2
-	VMULPS      Y2, Y0, Y0
-	VSUBPS      Y2, Y4, Y5
-	VFMADD213PS Y2, Y0, Y5
-	VMOVUPS     (DX), Y4
-	VMULPS      (SI), Y4, Y2
-	VMULPS      Y5, Y2, Y2
-	VMULPS      Y0, Y4, Y0
-	VMOVUPS     avx2_one<>+0(SB), Y4
-	VADDPS      Y4, Y3, Y3
-	VDIVPS      Y3, Y4, Y3
-	VMULPS      Y3, Y1, Y1
-	VSUBPS      Y3, Y4, Y5
-	VFMADD213PS Y3, Y1, Y5
-	VMOVUPS     32(DX), Y4
-	VMULPS      32(SI), Y4, Y3
-	VMULPS      Y5, Y3, Y3
-	VMULPS      Y1, Y4, Y1
-	VMOVUPS     Y2, (AX)
-	VMOVUPS     Y0, (CX)
-	VMOVUPS     Y3, 32(AX)
+	VMOVUPS     (BX), Y4
+	VXORPS      avx2_sign<>+0(SB), Y4, Y4
+	VMOVUPS     32(BX), Y5
+	VXORPS      avx2_sign<>+0(SB), Y5, Y5
+	VMOVUPS     64(BX), Y6
+	VXORPS      avx2_sign<>+0(SB), Y6, Y6
+	VMOVUPS     96(BX), Y7
+	VXORPS      avx2_sign<>+0(SB), Y7, Y7
+	VMOVUPS     avx2_magic<>+0(SB), Y12
+	VMOVAPS     Y12, Y0
+	VMOVAPS     Y12, Y1
+	VMOVAPS     Y12, Y2
+	VMOVAPS     Y12, Y3
+	VMOVUPS     avx2_log2e<>+0(SB), Y12
+	VFMADD231PS Y12, Y4, Y0
+	VFMADD231PS Y12, Y5, Y1
+	VFMADD231PS Y12, Y6, Y2
+	VFMADD231PS Y12, Y7, Y3
+	VMOVUPS     avx2_magic<>+0(SB), Y12
+	VSUBPS      Y12, Y0, Y8
+	VSUBPS      Y12, Y1, Y9
+	VSUBPS      Y12, Y2, Y10
+	VSUBPS      Y12, Y3, Y11
+	VMOVUPS     avx2_ln2hi<>+0(SB), Y12
+	VFMADD231PS Y12, Y8, Y4
+	VFMADD231PS Y12, Y9, Y5
+	VFMADD231PS Y12, Y10, Y6
+	VFMADD231PS Y12, Y11, Y7
+	VMOVUPS     avx2_ln2lo<>+0(SB), Y12
+	VFMADD231PS Y12, Y8, Y4
+	VFMADD231PS Y12, Y9, Y5
+	VFMADD231PS Y12, Y10, Y6
+	VFMADD231PS Y12, Y11, Y7
+	VMOVUPS     avx2_exp6<>+0(SB), Y12
+	VMOVAPS     Y12, Y8
+	VMOVAPS     Y12, Y9
+	VMOVAPS     Y12, Y10
+	VMOVAPS     Y12, Y11
+	VMOVUPS     avx2_exp5<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VFMADD213PS Y12, Y5, Y9
+	VFMADD213PS Y12, Y6, Y10
+	VFMADD213PS Y12, Y7, Y11
+	VMOVUPS     avx2_exp4<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VFMADD213PS Y12, Y5, Y9
+	VFMADD213PS Y12, Y6, Y10
+	VFMADD213PS Y12, Y7, Y11
+	VMOVUPS     avx2_exp3<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VFMADD213PS Y12, Y5, Y9
+	VFMADD213PS Y12, Y6, Y10
+	VFMADD213PS Y12, Y7, Y11
+	VMOVUPS     avx2_exp2<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VFMADD213PS Y12, Y5, Y9
+	VFMADD213PS Y12, Y6, Y10
+	VFMADD213PS Y12, Y7, Y11
+	VMOVUPS     avx2_one<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VFMADD213PS Y12, Y5, Y9
+	VFMADD213PS Y12, Y6, Y10
+	VFMADD213PS Y12, Y7, Y11
+	VMOVUPS     avx2_one<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VFMADD213PS Y12, Y5, Y9
+	VFMADD213PS Y12, Y6, Y10
+	VFMADD213PS Y12, Y7, Y11
+	VPSLLD      $0x17, Y0, Y0
+	VPSLLD      $0x17, Y1, Y1
+	VPSLLD      $0x17, Y2, Y2
+	VPSLLD      $0x17, Y3, Y3
+	VPADDD      Y0, Y8, Y8
+	VPADDD      Y1, Y9, Y9
+	VPADDD      Y2, Y10, Y10
+	VPADDD      Y3, Y11, Y11
+	VMOVUPS     (BX), Y4
+	VXORPS      avx2_sign<>+0(SB), Y4, Y4
+	VMOVUPS     32(BX), Y5
+	VXORPS      avx2_sign<>+0(SB), Y5, Y5
+	VMOVUPS     64(BX), Y6
+	VXORPS      avx2_sign<>+0(SB), Y6, Y6
+	VMOVUPS     96(BX), Y7
+	VXORPS      avx2_sign<>+0(SB), Y7, Y7
+	VMOVUPS     avx2_expmin<>+0(SB), Y12
+	VCMPPS      $0x11, Y12, Y4, Y0
+	VCMPPS      $0x11, Y12, Y5, Y1
+	VCMPPS      $0x11, Y12, Y6, Y2
+	VCMPPS      $0x11, Y12, Y7, Y3
+	VANDNPS     Y8, Y0, Y8
+	VANDNPS     Y9, Y1, Y9
+	VANDNPS     Y10, Y2, Y10
+	VANDNPS     Y11, Y3, Y11
+	VMOVUPS     avx2_expmax<>+0(SB), Y12
+	VCMPPS      $0x1e, Y12, Y4, Y0
+	VCMPPS      $0x1e, Y12, Y5, Y1
+	VCMPPS      $0x1e, Y12, Y6, Y2
+	VCMPPS      $0x1e, Y12, Y7, Y3
+	VMOVUPS     avx2_inf<>+0(SB), Y12
+	VBLENDVPS   Y0, Y12, Y8, Y8
+	VBLENDVPS   Y1, Y12, Y9, Y9
+	VBLENDVPS   Y2, Y12, Y10, Y10
+	VBLENDVPS   Y3, Y12, Y11, Y11
+	VCMPPS      $0x03, Y4, Y4, Y0
+	VCMPPS      $0x03, Y5, Y5, Y1
+	VCMPPS      $0x03, Y6, Y6, Y2
+	VCMPPS      $0x03, Y7, Y7, Y3
+	VORPS       Y0, Y8, Y8
+	VORPS       Y1, Y9, Y9
+	VORPS       Y2, Y10, Y10
+	VORPS       Y3, Y11, Y11
+	VMOVUPS     avx2_one<>+0(SB), Y0
+	VADDPS      Y0, Y8, Y8
+	VDIVPS      Y8, Y0, Y8
+	VMULPS      (BX), Y8, Y1
+	VSUBPS      Y8, Y0, Y0
+	VFMADD213PS Y8, Y1, Y0
+	VMOVUPS     (DX), Y2
+	VMULPS      (SI), Y2, Y8
+	VMULPS      Y0, Y8, Y8
+	VMULPS      Y1, Y2, Y1
+	VMOVUPS     Y8, (AX)
+	VMOVUPS     Y1, (CX)
+	VMOVUPS     avx2_one<>+0(SB), Y0
+	VADDPS      Y0, Y9, Y9
+	VDIVPS      Y9, Y0, Y9
+	VMULPS      32(BX), Y9, Y1
+	VSUBPS      Y9, Y0, Y0
+	VFMADD213PS Y9, Y1, Y0
+	VMOVUPS     32(DX), Y2
+	VMULPS      32(SI), Y2, Y9
+	VMULPS      Y0, Y9, Y9
+	VMULPS      Y1, Y2, Y1
+	VMOVUPS     Y9, 32(AX)
 	VMOVUPS     Y1, 32(CX)
-	ADDQ        $0x00000040, AX
-	ADDQ        $0x00000040, CX
-	ADDQ        $0x00000040, DX
-	ADDQ        $0x00000040, BX
-	ADDQ        $0x00000040, SI
-	SUBQ        $0x00000010, DI
+	VMOVUPS     avx2_one<>+0(SB), Y0
+	VADDPS      Y0, Y10, Y10
+	VDIVPS      Y10, Y0, Y10
+	VMULPS      64(BX), Y10, Y1
+	VSUBPS      Y10, Y0, Y0
+	VFMADD213PS Y10, Y1, Y0
+	VMOVUPS     64(DX), Y2
+	VMULPS      64(SI), Y2, Y10
+	VMULPS      Y0, Y10, Y10
+	VMULPS      Y1, Y2, Y1
+	VMOVUPS     Y10, 64(AX)
+	VMOVUPS     Y1, 64(CX)
+	VMOVUPS     avx2_one<>+0(SB), Y0
+	VADDPS      Y0, Y11, Y11
+	VDIVPS      Y11, Y0, Y11
+	VMULPS      96(BX), Y11, Y1
+	VSUBPS      Y11, Y0, Y0
+	VFMADD213PS Y11, Y1, Y0
+	VMOVUPS     96(DX), Y2
+	VMULPS      96(SI), Y2, Y11
+	VMULPS      Y0, Y11, Y11
+	VMULPS      Y1, Y2, Y1
+	VMOVUPS     Y11, 96(AX)
+	VMOVUPS     Y1, 96(CX)
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x00000080, DX
+	ADDQ        $0x00000080, BX
+	ADDQ        $0x00000080, SI
+	SUBQ        $0x00000020, DI
 	JGE         many
 
 rest:
-	ADDQ $0x00000010, DI
+	ADDQ $0x00000020, DI
 	JZ   done
 
 single:
-	VMOVUPS     (BX), Y0
-	VXORPS      avx2_sign<>+0(SB), Y0, Y1
-	VMOVUPS     avx2_magic<>+0(SB), Y2
-	VFMADD231PS avx2_log2e<>+0(SB), Y1, Y2
-	VSUBPS      avx2_magic<>+0(SB), Y2, Y3
-	VMOVAPS     Y3, Y4
-	VFMADD132PS avx2_ln2hi<>+0(SB), Y1, Y4
-	VFMADD231PS avx2_ln2lo<>+0(SB), Y3, Y4
-	VMOVAPS     Y4, Y3
-	VMOVUPS     avx2_exp6<>+0(SB), Y4
-	VFMADD213PS avx2_exp5<>+0(SB), Y3, Y4
-	VFMADD213PS avx2_exp4<>+0(SB), Y3, Y4
-	VFMADD213PS avx2_exp3<>+0(SB), Y3, Y4
-	VFMADD213PS avx2_exp2<>+0(SB), Y3, Y4
-	VFMADD213PS avx2_one<>+0(SB), Y3, Y4
-	VFMADD213PS avx2_one<>+0(SB), Y3, Y4
-	VPSLLD      $0x17, Y2, Y2
-	VPADDD      Y2, Y4, Y4
-	VCMPPS      $0x11, avx2_expmin<>+0(SB), Y1, Y2
-	VANDNPS     Y4, Y2, Y4
-	VCMPPS      $0x1e, avx2_expmax<>+0(SB), Y1, Y2
-	VBLENDVPS   Y2, avx2_inf<>+0(SB), Y4, Y4
-	VCMPPS      $0x03, Y1, Y1, Y2
-	VORPS       Y2, Y4, Y1
-	VMOVUPS     avx2_one<>+0(SB), Y2
-	VADDPS      Y2, Y1, Y1
-	VDIVPS      Y1, Y2, Y1
-	VMULPS      Y1, Y0, Y0
-	VSUBPS      Y1, Y2, Y3
-	VFMADD213PS Y1, Y0, Y3
-	VMOVUPS     (DX), Y2
-	VMULPS      (SI), Y2, Y1
-	VMULPS      Y3, Y1, Y1
-	VMULPS      Y0, Y2, Y0
-	VMOVUPS     Y1, (AX)
-	VMOVUPS     Y0, (CX)
+	VMOVUPS     (BX), Y1
+	VXORPS      avx2_sign<>+0(SB), Y1, Y1
+	VMOVUPS     avx2_magic<>+0(SB), Y3
+	VMOVAPS     Y3, Y0
+	VMOVUPS     avx2_log2e<>+0(SB), Y3
+	VFMADD231PS Y3, Y1, Y0
+	VMOVUPS     avx2_magic<>+0(SB), Y3
+	VSUBPS      Y3, Y0, Y2
+	VMOVUPS     avx2_ln2hi<>+0(SB), Y3
+	VFMADD231PS Y3, Y2, Y1
+	VMOVUPS     avx2_ln2lo<>+0(SB), Y3
+	VFMADD231PS Y3, Y2, Y1
+	VMOVUPS     avx2_exp6<>+0(SB), Y3
+	VMOVAPS     Y3, Y2
+	VMOVUPS     avx2_exp5<>+0(SB), Y3
+	VFMADD213PS Y3, Y1, Y2
+	VMOVUPS     avx2_exp4<>+0(SB), Y3
+	VFMADD213PS Y3, Y1, Y2
+	VMOVUPS     avx2_exp3<>+0(SB), Y3
+	VFMADD213PS Y3, Y1, Y2
+	VMOVUPS     avx2_exp2<>+0(SB), Y3
+	VFMADD213PS Y3, Y1, Y2
+	VMOVUPS     avx2_one<>+0(SB), Y3
+	VFMADD213PS Y3, Y1, Y2
+	VMOVUPS     avx2_one<>+0(SB), Y3
+	VFMADD213PS Y3, Y1, Y2
+	VPSLLD      $0x17, Y0, Y0
+	VPADDD      Y0, Y2, Y2
+	VMOVUPS     (BX), Y1
+	VXORPS      avx2_sign<>+0(SB), Y1, Y1
+	VMOVUPS     avx2_expmin<>+0(SB), Y3
+	VCMPPS      $0x11, Y3, Y1, Y0
+	VANDNPS     Y2, Y0, Y2
+	VMOVUPS     avx2_expmax<>+0(SB), Y3
+	VCMPPS      $0x1e, Y3, Y1, Y0
+	VMOVUPS     avx2_inf<>+0(SB), Y3
+	VBLENDVPS   Y0, Y3, Y2, Y2
+	VCMPPS      $0x03, Y1, Y1, Y0
+	VORPS       Y0, Y2, Y2
+	VMOVUPS     avx2_one<>+0(SB), Y0
+	VADDPS      Y0, Y2, Y2
+	VDIVPS      Y2, Y0, Y2
+	VMULPS      (BX), Y2, Y1
+	VSUBPS      Y2, Y0, Y0
+	VFMADD213PS Y2, Y1, Y0
+	VMOVUPS     (DX), Y3
+	VMULPS      (SI), Y3, Y2
+	VMULPS      Y0, Y2, Y2
+	VMULPS      Y1, Y3, Y1
+	VMOVUPS     Y2, (AX)
+	VMOVUPS     Y1, (CX)
 	ADDQ        $0x00000020, AX
 	ADDQ        $0x00000020, CX
 	ADDQ        $0x00000020, DX

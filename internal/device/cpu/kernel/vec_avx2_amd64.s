@@ -10,92 +10,165 @@ TEXT ·avx2Exp(SB), NOSPLIT, $0-24
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), CX
 	MOVQ n+16(FP), DX
-	SUBQ $0x00000010, DX
+	SUBQ $0x00000020, DX
 	JL   rest
 
 many:
-	VMOVUPS     (CX), Y0
-	VMOVUPS     32(CX), Y1
-	VMOVUPS     avx2_magic<>+0(SB), Y2
-	VMOVUPS     avx2_magic<>+0(SB), Y3
-	VFMADD231PS avx2_log2e<>+0(SB), Y0, Y2
-	VFMADD231PS avx2_log2e<>+0(SB), Y1, Y3
-	VSUBPS      avx2_magic<>+0(SB), Y2, Y4
-	VSUBPS      avx2_magic<>+0(SB), Y3, Y5
-	VMOVAPS     Y4, Y6
-	VMOVAPS     Y5, Y7
-	VFMADD132PS avx2_ln2hi<>+0(SB), Y0, Y6
-	VFMADD132PS avx2_ln2hi<>+0(SB), Y1, Y7
-	VFMADD231PS avx2_ln2lo<>+0(SB), Y4, Y6
-	VFMADD231PS avx2_ln2lo<>+0(SB), Y5, Y7
-	VMOVAPS     Y6, Y4
-	VMOVAPS     Y7, Y5
-	VMOVUPS     avx2_exp6<>+0(SB), Y6
-	VMOVUPS     avx2_exp6<>+0(SB), Y7
-	VFMADD213PS avx2_exp5<>+0(SB), Y4, Y6
-	VFMADD213PS avx2_exp5<>+0(SB), Y5, Y7
-	VFMADD213PS avx2_exp4<>+0(SB), Y4, Y6
-	VFMADD213PS avx2_exp4<>+0(SB), Y5, Y7
-	VFMADD213PS avx2_exp3<>+0(SB), Y4, Y6
-	VFMADD213PS avx2_exp3<>+0(SB), Y5, Y7
-	VFMADD213PS avx2_exp2<>+0(SB), Y4, Y6
-	VFMADD213PS avx2_exp2<>+0(SB), Y5, Y7
-	VFMADD213PS avx2_one<>+0(SB), Y4, Y6
-	VFMADD213PS avx2_one<>+0(SB), Y5, Y7
-	VFMADD213PS avx2_one<>+0(SB), Y4, Y6
-	VFMADD213PS avx2_one<>+0(SB), Y5, Y7
+	VMOVUPS     (CX), Y4
+	VMOVUPS     32(CX), Y5
+	VMOVUPS     64(CX), Y6
+	VMOVUPS     96(CX), Y7
+	VMOVUPS     avx2_magic<>+0(SB), Y12
+	VMOVAPS     Y12, Y0
+	VMOVAPS     Y12, Y1
+	VMOVAPS     Y12, Y2
+	VMOVAPS     Y12, Y3
+	VMOVUPS     avx2_log2e<>+0(SB), Y12
+	VFMADD231PS Y12, Y4, Y0
+	VFMADD231PS Y12, Y5, Y1
+	VFMADD231PS Y12, Y6, Y2
+	VFMADD231PS Y12, Y7, Y3
+	VMOVUPS     avx2_magic<>+0(SB), Y12
+	VSUBPS      Y12, Y0, Y8
+	VSUBPS      Y12, Y1, Y9
+	VSUBPS      Y12, Y2, Y10
+	VSUBPS      Y12, Y3, Y11
+	VMOVUPS     avx2_ln2hi<>+0(SB), Y12
+	VFMADD231PS Y12, Y8, Y4
+	VFMADD231PS Y12, Y9, Y5
+	VFMADD231PS Y12, Y10, Y6
+	VFMADD231PS Y12, Y11, Y7
+	VMOVUPS     avx2_ln2lo<>+0(SB), Y12
+	VFMADD231PS Y12, Y8, Y4
+	VFMADD231PS Y12, Y9, Y5
+	VFMADD231PS Y12, Y10, Y6
+	VFMADD231PS Y12, Y11, Y7
+	VMOVUPS     avx2_exp6<>+0(SB), Y12
+	VMOVAPS     Y12, Y8
+	VMOVAPS     Y12, Y9
+	VMOVAPS     Y12, Y10
+	VMOVAPS     Y12, Y11
+	VMOVUPS     avx2_exp5<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VFMADD213PS Y12, Y5, Y9
+	VFMADD213PS Y12, Y6, Y10
+	VFMADD213PS Y12, Y7, Y11
+	VMOVUPS     avx2_exp4<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VFMADD213PS Y12, Y5, Y9
+	VFMADD213PS Y12, Y6, Y10
+	VFMADD213PS Y12, Y7, Y11
+	VMOVUPS     avx2_exp3<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VFMADD213PS Y12, Y5, Y9
+	VFMADD213PS Y12, Y6, Y10
+	VFMADD213PS Y12, Y7, Y11
+	VMOVUPS     avx2_exp2<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VFMADD213PS Y12, Y5, Y9
+	VFMADD213PS Y12, Y6, Y10
+	VFMADD213PS Y12, Y7, Y11
+	VMOVUPS     avx2_one<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VFMADD213PS Y12, Y5, Y9
+	VFMADD213PS Y12, Y6, Y10
+	VFMADD213PS Y12, Y7, Y11
+	VMOVUPS     avx2_one<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VFMADD213PS Y12, Y5, Y9
+	VFMADD213PS Y12, Y6, Y10
+	VFMADD213PS Y12, Y7, Y11
+	VPSLLD      $0x17, Y0, Y0
+	VPSLLD      $0x17, Y1, Y1
 	VPSLLD      $0x17, Y2, Y2
 	VPSLLD      $0x17, Y3, Y3
-	VPADDD      Y2, Y6, Y6
-	VPADDD      Y3, Y7, Y7
-	VCMPPS      $0x11, avx2_expmin<>+0(SB), Y0, Y2
-	VCMPPS      $0x11, avx2_expmin<>+0(SB), Y1, Y3
-	VANDNPS     Y6, Y2, Y6
-	VANDNPS     Y7, Y3, Y7
-	VCMPPS      $0x1e, avx2_expmax<>+0(SB), Y0, Y2
-	VCMPPS      $0x1e, avx2_expmax<>+0(SB), Y1, Y3
-	VBLENDVPS   Y2, avx2_inf<>+0(SB), Y6, Y6
-	VBLENDVPS   Y3, avx2_inf<>+0(SB), Y7, Y7
-	VCMPPS      $0x03, Y0, Y0, Y2
-	VCMPPS      $0x03, Y1, Y1, Y3
-	VORPS       Y2, Y6, Y0
-	VORPS       Y3, Y7, Y1
-	VMOVUPS     Y0, (AX)
-	VMOVUPS     Y1, 32(AX)
-	ADDQ        $0x00000040, AX
-	ADDQ        $0x00000040, CX
-	SUBQ        $0x00000010, DX
+	VPADDD      Y0, Y8, Y8
+	VPADDD      Y1, Y9, Y9
+	VPADDD      Y2, Y10, Y10
+	VPADDD      Y3, Y11, Y11
+	VMOVUPS     (CX), Y4
+	VMOVUPS     32(CX), Y5
+	VMOVUPS     64(CX), Y6
+	VMOVUPS     96(CX), Y7
+	VMOVUPS     avx2_expmin<>+0(SB), Y12
+	VCMPPS      $0x11, Y12, Y4, Y0
+	VCMPPS      $0x11, Y12, Y5, Y1
+	VCMPPS      $0x11, Y12, Y6, Y2
+	VCMPPS      $0x11, Y12, Y7, Y3
+	VANDNPS     Y8, Y0, Y8
+	VANDNPS     Y9, Y1, Y9
+	VANDNPS     Y10, Y2, Y10
+	VANDNPS     Y11, Y3, Y11
+	VMOVUPS     avx2_expmax<>+0(SB), Y12
+	VCMPPS      $0x1e, Y12, Y4, Y0
+	VCMPPS      $0x1e, Y12, Y5, Y1
+	VCMPPS      $0x1e, Y12, Y6, Y2
+	VCMPPS      $0x1e, Y12, Y7, Y3
+	VMOVUPS     avx2_inf<>+0(SB), Y12
+	VBLENDVPS   Y0, Y12, Y8, Y8
+	VBLENDVPS   Y1, Y12, Y9, Y9
+	VBLENDVPS   Y2, Y12, Y10, Y10
+	VBLENDVPS   Y3, Y12, Y11, Y11
+	VCMPPS      $0x03, Y4, Y4, Y0
+	VCMPPS      $0x03, Y5, Y5, Y1
+	VCMPPS      $0x03, Y6, Y6, Y2
+	VCMPPS      $0x03, Y7, Y7, Y3
+	VORPS       Y0, Y8, Y8
+	VORPS       Y1, Y9, Y9
+	VORPS       Y2, Y10, Y10
+	VORPS       Y3, Y11, Y11
+	VMOVUPS     Y8, (AX)
+	VMOVUPS     Y9, 32(AX)
+	VMOVUPS     Y10, 64(AX)
+	VMOVUPS     Y11, 96(AX)
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x00000020, DX
 	JGE         many
 
 rest:
-	ADDQ $0x00000010, DX
+	ADDQ $0x00000020, DX
 	JZ   done
 
 single:
-	VMOVUPS     (CX), Y0
-	VMOVUPS     avx2_magic<>+0(SB), Y1
-	VFMADD231PS avx2_log2e<>+0(SB), Y0, Y1
-	VSUBPS      avx2_magic<>+0(SB), Y1, Y2
-	VMOVAPS     Y2, Y3
-	VFMADD132PS avx2_ln2hi<>+0(SB), Y0, Y3
-	VFMADD231PS avx2_ln2lo<>+0(SB), Y2, Y3
-	VMOVAPS     Y3, Y2
+	VMOVUPS     (CX), Y1
+	VMOVUPS     avx2_magic<>+0(SB), Y3
+	VMOVAPS     Y3, Y0
+	VMOVUPS     avx2_log2e<>+0(SB), Y3
+	VFMADD231PS Y3, Y1, Y0
+	VMOVUPS     avx2_magic<>+0(SB), Y3
+	VSUBPS      Y3, Y0, Y2
+	VMOVUPS     avx2_ln2hi<>+0(SB), Y3
+	VFMADD231PS Y3, Y2, Y1
+	VMOVUPS     avx2_ln2lo<>+0(SB), Y3
+	VFMADD231PS Y3, Y2, Y1
 	VMOVUPS     avx2_exp6<>+0(SB), Y3
-	VFMADD213PS avx2_exp5<>+0(SB), Y2, Y3
-	VFMADD213PS avx2_exp4<>+0(SB), Y2, Y3
-	VFMADD213PS avx2_exp3<>+0(SB), Y2, Y3
-	VFMADD213PS avx2_exp2<>+0(SB), Y2, Y3
-	VFMADD213PS avx2_one<>+0(SB), Y2, Y3
-	VFMADD213PS avx2_one<>+0(SB), Y2, Y3
-	VPSLLD      $0x17, Y1, Y1
-	VPADDD      Y1, Y3, Y3
-	VCMPPS      $0x11, avx2_expmin<>+0(SB), Y0, Y1
-	VANDNPS     Y3, Y1, Y3
-	VCMPPS      $0x1e, avx2_expmax<>+0(SB), Y0, Y1
-	VBLENDVPS   Y1, avx2_inf<>+0(SB), Y3, Y3
-	VCMPPS      $0x03, Y0, Y0, Y1
-	VORPS       Y1, Y3, Y0
-	VMOVUPS     Y0, (AX)
+	VMOVAPS     Y3, Y2
+	VMOVUPS     avx2_exp5<>+0(SB), Y3
+	VFMADD213PS Y3, Y1, Y2
+	VMOVUPS     avx2_exp4<>+0(SB), Y3
+	VFMADD213PS Y3, Y1, Y2
+	VMOVUPS     avx2_exp3<>+0(SB), Y3
+	VFMADD213PS Y3, Y1, Y2
+	VMOVUPS     avx2_exp2<>+0(SB), Y3
+	VFMADD213PS Y3, Y1, Y2
+	VMOVUPS     avx2_one<>+0(SB), Y3
+	VFMADD213PS Y3, Y1, Y2
+	VMOVUPS     avx2_one<>+0(SB), Y3
+	VFMADD213PS Y3, Y1, Y2
+	VPSLLD      $0x17, Y0, Y0
+	VPADDD      Y0, Y2, Y2
+	VMOVUPS     (CX), Y1
+	VMOVUPS     avx2_expmin<>+0(SB), Y3
+	VCMPPS      $0x11, Y3, Y1, Y0
+	VANDNPS     Y2, Y0, Y2
+	VMOVUPS     avx2_expmax<>+0(SB), Y3
+	VCMPPS      $0x1e, Y3, Y1, Y0
+	VMOVUPS     avx2_inf<>+0(SB), Y3
+	VBLENDVPS   Y0, Y3, Y2, Y2
+	VCMPPS      $0x03, Y1, Y1, Y0
+	VORPS       Y0, Y2, Y2
+	VMOVUPS     Y2, (AX)
 	ADDQ        $0x00000020, AX
 	ADDQ        $0x00000020, CX
 	SUBQ        $0x08, DX
@@ -190,105 +263,196 @@ TEXT ·avx2SwiGLU(SB), NOSPLIT, $0-32
 	MOVQ gate+8(FP), CX
 	MOVQ up+16(FP), DX
 	MOVQ n+24(FP), BX
-	SUBQ $0x00000010, BX
+	SUBQ $0x00000020, BX
 	JL   rest
 
 many:
+	VMOVUPS     (CX), Y4
+	VXORPS      avx2_sign<>+0(SB), Y4, Y4
+	VMOVUPS     32(CX), Y5
+	VXORPS      avx2_sign<>+0(SB), Y5, Y5
+	VMOVUPS     64(CX), Y6
+	VXORPS      avx2_sign<>+0(SB), Y6, Y6
+	VMOVUPS     96(CX), Y7
+	VXORPS      avx2_sign<>+0(SB), Y7, Y7
+	VMOVUPS     avx2_magic<>+0(SB), Y12
+	VMOVAPS     Y12, Y0
+	VMOVAPS     Y12, Y1
+	VMOVAPS     Y12, Y2
+	VMOVAPS     Y12, Y3
+	VMOVUPS     avx2_log2e<>+0(SB), Y12
+	VFMADD231PS Y12, Y4, Y0
+	VFMADD231PS Y12, Y5, Y1
+	VFMADD231PS Y12, Y6, Y2
+	VFMADD231PS Y12, Y7, Y3
+	VMOVUPS     avx2_magic<>+0(SB), Y12
+	VSUBPS      Y12, Y0, Y8
+	VSUBPS      Y12, Y1, Y9
+	VSUBPS      Y12, Y2, Y10
+	VSUBPS      Y12, Y3, Y11
+	VMOVUPS     avx2_ln2hi<>+0(SB), Y12
+	VFMADD231PS Y12, Y8, Y4
+	VFMADD231PS Y12, Y9, Y5
+	VFMADD231PS Y12, Y10, Y6
+	VFMADD231PS Y12, Y11, Y7
+	VMOVUPS     avx2_ln2lo<>+0(SB), Y12
+	VFMADD231PS Y12, Y8, Y4
+	VFMADD231PS Y12, Y9, Y5
+	VFMADD231PS Y12, Y10, Y6
+	VFMADD231PS Y12, Y11, Y7
+	VMOVUPS     avx2_exp6<>+0(SB), Y12
+	VMOVAPS     Y12, Y8
+	VMOVAPS     Y12, Y9
+	VMOVAPS     Y12, Y10
+	VMOVAPS     Y12, Y11
+	VMOVUPS     avx2_exp5<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VFMADD213PS Y12, Y5, Y9
+	VFMADD213PS Y12, Y6, Y10
+	VFMADD213PS Y12, Y7, Y11
+	VMOVUPS     avx2_exp4<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VFMADD213PS Y12, Y5, Y9
+	VFMADD213PS Y12, Y6, Y10
+	VFMADD213PS Y12, Y7, Y11
+	VMOVUPS     avx2_exp3<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VFMADD213PS Y12, Y5, Y9
+	VFMADD213PS Y12, Y6, Y10
+	VFMADD213PS Y12, Y7, Y11
+	VMOVUPS     avx2_exp2<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VFMADD213PS Y12, Y5, Y9
+	VFMADD213PS Y12, Y6, Y10
+	VFMADD213PS Y12, Y7, Y11
+	VMOVUPS     avx2_one<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VFMADD213PS Y12, Y5, Y9
+	VFMADD213PS Y12, Y6, Y10
+	VFMADD213PS Y12, Y7, Y11
+	VMOVUPS     avx2_one<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VFMADD213PS Y12, Y5, Y9
+	VFMADD213PS Y12, Y6, Y10
+	VFMADD213PS Y12, Y7, Y11
+	VPSLLD      $0x17, Y0, Y0
+	VPSLLD      $0x17, Y1, Y1
+	VPSLLD      $0x17, Y2, Y2
+	VPSLLD      $0x17, Y3, Y3
+	VPADDD      Y0, Y8, Y8
+	VPADDD      Y1, Y9, Y9
+	VPADDD      Y2, Y10, Y10
+	VPADDD      Y3, Y11, Y11
+	VMOVUPS     (CX), Y4
+	VXORPS      avx2_sign<>+0(SB), Y4, Y4
+	VMOVUPS     32(CX), Y5
+	VXORPS      avx2_sign<>+0(SB), Y5, Y5
+	VMOVUPS     64(CX), Y6
+	VXORPS      avx2_sign<>+0(SB), Y6, Y6
+	VMOVUPS     96(CX), Y7
+	VXORPS      avx2_sign<>+0(SB), Y7, Y7
+	VMOVUPS     avx2_expmin<>+0(SB), Y12
+	VCMPPS      $0x11, Y12, Y4, Y0
+	VCMPPS      $0x11, Y12, Y5, Y1
+	VCMPPS      $0x11, Y12, Y6, Y2
+	VCMPPS      $0x11, Y12, Y7, Y3
+	VANDNPS     Y8, Y0, Y8
+	VANDNPS     Y9, Y1, Y9
+	VANDNPS     Y10, Y2, Y10
+	VANDNPS     Y11, Y3, Y11
+	VMOVUPS     avx2_expmax<>+0(SB), Y12
+	VCMPPS      $0x1e, Y12, Y4, Y0
+	VCMPPS      $0x1e, Y12, Y5, Y1
+	VCMPPS      $0x1e, Y12, Y6, Y2
+	VCMPPS      $0x1e, Y12, Y7, Y3
+	VMOVUPS     avx2_inf<>+0(SB), Y12
+	VBLENDVPS   Y0, Y12, Y8, Y8
+	VBLENDVPS   Y1, Y12, Y9, Y9
+	VBLENDVPS   Y2, Y12, Y10, Y10
+	VBLENDVPS   Y3, Y12, Y11, Y11
+	VCMPPS      $0x03, Y4, Y4, Y0
+	VCMPPS      $0x03, Y5, Y5, Y1
+	VCMPPS      $0x03, Y6, Y6, Y2
+	VCMPPS      $0x03, Y7, Y7, Y3
+	VORPS       Y0, Y8, Y8
+	VORPS       Y1, Y9, Y9
+	VORPS       Y2, Y10, Y10
+	VORPS       Y3, Y11, Y11
+	VADDPS      avx2_one<>+0(SB), Y8, Y8
 	VMOVUPS     (CX), Y0
-	VXORPS      avx2_sign<>+0(SB), Y0, Y2
-	VMOVUPS     32(CX), Y1
-	VXORPS      avx2_sign<>+0(SB), Y1, Y3
-	VMOVUPS     avx2_magic<>+0(SB), Y4
-	VMOVUPS     avx2_magic<>+0(SB), Y5
-	VFMADD231PS avx2_log2e<>+0(SB), Y2, Y4
-	VFMADD231PS avx2_log2e<>+0(SB), Y3, Y5
-	VSUBPS      avx2_magic<>+0(SB), Y4, Y6
-	VSUBPS      avx2_magic<>+0(SB), Y5, Y7
-	VMOVAPS     Y6, Y8
-	VMOVAPS     Y7, Y9
-	VFMADD132PS avx2_ln2hi<>+0(SB), Y2, Y8
-	VFMADD132PS avx2_ln2hi<>+0(SB), Y3, Y9
-	VFMADD231PS avx2_ln2lo<>+0(SB), Y6, Y8
-	VFMADD231PS avx2_ln2lo<>+0(SB), Y7, Y9
-	VMOVAPS     Y8, Y6
-	VMOVAPS     Y9, Y7
-	VMOVUPS     avx2_exp6<>+0(SB), Y8
-	VMOVUPS     avx2_exp6<>+0(SB), Y9
-	VFMADD213PS avx2_exp5<>+0(SB), Y6, Y8
-	VFMADD213PS avx2_exp5<>+0(SB), Y7, Y9
-	VFMADD213PS avx2_exp4<>+0(SB), Y6, Y8
-	VFMADD213PS avx2_exp4<>+0(SB), Y7, Y9
-	VFMADD213PS avx2_exp3<>+0(SB), Y6, Y8
-	VFMADD213PS avx2_exp3<>+0(SB), Y7, Y9
-	VFMADD213PS avx2_exp2<>+0(SB), Y6, Y8
-	VFMADD213PS avx2_exp2<>+0(SB), Y7, Y9
-	VFMADD213PS avx2_one<>+0(SB), Y6, Y8
-	VFMADD213PS avx2_one<>+0(SB), Y7, Y9
-	VFMADD213PS avx2_one<>+0(SB), Y6, Y8
-	VFMADD213PS avx2_one<>+0(SB), Y7, Y9
-	VPSLLD      $0x17, Y4, Y4
-	VPSLLD      $0x17, Y5, Y5
-	VPADDD      Y4, Y8, Y8
-	VPADDD      Y5, Y9, Y9
-	VCMPPS      $0x11, avx2_expmin<>+0(SB), Y2, Y4
-	VCMPPS      $0x11, avx2_expmin<>+0(SB), Y3, Y5
-	VANDNPS     Y8, Y4, Y8
-	VANDNPS     Y9, Y5, Y9
-	VCMPPS      $0x1e, avx2_expmax<>+0(SB), Y2, Y4
-	VCMPPS      $0x1e, avx2_expmax<>+0(SB), Y3, Y5
-	VBLENDVPS   Y4, avx2_inf<>+0(SB), Y8, Y8
-	VBLENDVPS   Y5, avx2_inf<>+0(SB), Y9, Y9
-	VCMPPS      $0x03, Y2, Y2, Y4
-	VCMPPS      $0x03, Y3, Y3, Y5
-	VORPS       Y4, Y8, Y2
-	VORPS       Y5, Y9, Y3
-	VADDPS      avx2_one<>+0(SB), Y2, Y2
-	VDIVPS      Y2, Y0, Y2
-	VMULPS      (DX), Y2, Y2
-	VADDPS      avx2_one<>+0(SB), Y3, Y3
-	VDIVPS      Y3, Y1, Y3
-	VMULPS      32(DX), Y3, Y3
-	VMOVUPS     Y2, (AX)
-	VMOVUPS     Y3, 32(AX)
-	ADDQ        $0x00000040, AX
-	ADDQ        $0x00000040, CX
-	ADDQ        $0x00000040, DX
-	SUBQ        $0x00000010, BX
+	VDIVPS      Y8, Y0, Y8
+	VMULPS      (DX), Y8, Y8
+	VADDPS      avx2_one<>+0(SB), Y9, Y9
+	VMOVUPS     32(CX), Y0
+	VDIVPS      Y9, Y0, Y9
+	VMULPS      32(DX), Y9, Y9
+	VADDPS      avx2_one<>+0(SB), Y10, Y10
+	VMOVUPS     64(CX), Y0
+	VDIVPS      Y10, Y0, Y10
+	VMULPS      64(DX), Y10, Y10
+	VADDPS      avx2_one<>+0(SB), Y11, Y11
+	VMOVUPS     96(CX), Y0
+	VDIVPS      Y11, Y0, Y11
+	VMULPS      96(DX), Y11, Y11
+	VMOVUPS     Y8, (AX)
+	VMOVUPS     Y9, 32(AX)
+	VMOVUPS     Y10, 64(AX)
+	VMOVUPS     Y11, 96(AX)
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x00000080, DX
+	SUBQ        $0x00000020, BX
 	JGE         many
 
 rest:
-	ADDQ $0x00000010, BX
+	ADDQ $0x00000020, BX
 	JZ   done
 
 single:
+	VMOVUPS     (CX), Y1
+	VXORPS      avx2_sign<>+0(SB), Y1, Y1
+	VMOVUPS     avx2_magic<>+0(SB), Y3
+	VMOVAPS     Y3, Y0
+	VMOVUPS     avx2_log2e<>+0(SB), Y3
+	VFMADD231PS Y3, Y1, Y0
+	VMOVUPS     avx2_magic<>+0(SB), Y3
+	VSUBPS      Y3, Y0, Y2
+	VMOVUPS     avx2_ln2hi<>+0(SB), Y3
+	VFMADD231PS Y3, Y2, Y1
+	VMOVUPS     avx2_ln2lo<>+0(SB), Y3
+	VFMADD231PS Y3, Y2, Y1
+	VMOVUPS     avx2_exp6<>+0(SB), Y3
+	VMOVAPS     Y3, Y2
+	VMOVUPS     avx2_exp5<>+0(SB), Y3
+	VFMADD213PS Y3, Y1, Y2
+	VMOVUPS     avx2_exp4<>+0(SB), Y3
+	VFMADD213PS Y3, Y1, Y2
+	VMOVUPS     avx2_exp3<>+0(SB), Y3
+	VFMADD213PS Y3, Y1, Y2
+	VMOVUPS     avx2_exp2<>+0(SB), Y3
+	VFMADD213PS Y3, Y1, Y2
+	VMOVUPS     avx2_one<>+0(SB), Y3
+	VFMADD213PS Y3, Y1, Y2
+	VMOVUPS     avx2_one<>+0(SB), Y3
+	VFMADD213PS Y3, Y1, Y2
+	VPSLLD      $0x17, Y0, Y0
+	VPADDD      Y0, Y2, Y2
+	VMOVUPS     (CX), Y1
+	VXORPS      avx2_sign<>+0(SB), Y1, Y1
+	VMOVUPS     avx2_expmin<>+0(SB), Y3
+	VCMPPS      $0x11, Y3, Y1, Y0
+	VANDNPS     Y2, Y0, Y2
+	VMOVUPS     avx2_expmax<>+0(SB), Y3
+	VCMPPS      $0x1e, Y3, Y1, Y0
+	VMOVUPS     avx2_inf<>+0(SB), Y3
+	VBLENDVPS   Y0, Y3, Y2, Y2
+	VCMPPS      $0x03, Y1, Y1, Y0
+	VORPS       Y0, Y2, Y2
+	VADDPS      avx2_one<>+0(SB), Y2, Y2
 	VMOVUPS     (CX), Y0
-	VXORPS      avx2_sign<>+0(SB), Y0, Y1
-	VMOVUPS     avx2_magic<>+0(SB), Y2
-	VFMADD231PS avx2_log2e<>+0(SB), Y1, Y2
-	VSUBPS      avx2_magic<>+0(SB), Y2, Y3
-	VMOVAPS     Y3, Y4
-	VFMADD132PS avx2_ln2hi<>+0(SB), Y1, Y4
-	VFMADD231PS avx2_ln2lo<>+0(SB), Y3, Y4
-	VMOVAPS     Y4, Y3
-	VMOVUPS     avx2_exp6<>+0(SB), Y4
-	VFMADD213PS avx2_exp5<>+0(SB), Y3, Y4
-	VFMADD213PS avx2_exp4<>+0(SB), Y3, Y4
-	VFMADD213PS avx2_exp3<>+0(SB), Y3, Y4
-	VFMADD213PS avx2_exp2<>+0(SB), Y3, Y4
-	VFMADD213PS avx2_one<>+0(SB), Y3, Y4
-	VFMADD213PS avx2_one<>+0(SB), Y3, Y4
-	VPSLLD      $0x17, Y2, Y2
-	VPADDD      Y2, Y4, Y4
-	VCMPPS      $0x11, avx2_expmin<>+0(SB), Y1, Y2
-	VANDNPS     Y4, Y2, Y4
-	VCMPPS      $0x1e, avx2_expmax<>+0(SB), Y1, Y2
-	VBLENDVPS   Y2, avx2_inf<>+0(SB), Y4, Y4
-	VCMPPS      $0x03, Y1, Y1, Y2
-	VORPS       Y2, Y4, Y1
-	VADDPS      avx2_one<>+0(SB), Y1, Y1
-	VDIVPS      Y1, Y0, Y1
-	VMULPS      (DX), Y1, Y1
-	VMOVUPS     Y1, (AX)
+	VDIVPS      Y2, Y0, Y2
+	VMULPS      (DX), Y2, Y2
+	VMOVUPS     Y2, (AX)
 	ADDQ        $0x00000020, AX
 	ADDQ        $0x00000020, CX
 	ADDQ        $0x00000020, DX

@@ -86,6 +86,47 @@ func exp(x []VecVirtual, bounded bool) {
 	each(func(i int) { VORPS(t[i], p[i], x[i]) })
 }
 
+// expOf returns kernel's exp32 of n vectors that load gives, vector by vector in
+// step. It asks for each twice, so as to get by with three registers per vector
+// and one for constants: the processor finds enough independent work in four
+// vectors, not in two, and constants from memory would cost more than the rest.
+func expOf(n int, bounded bool, load func(i int, v VecVirtual)) []VecVirtual {
+	t, r, p := ymms(n), ymms(n), ymms(n)
+	k := YMM()
+	each := func(f func(i int)) {
+		for i := range n {
+			f(i)
+		}
+	}
+	with := func(constant Mem, f func(i int)) {
+		VMOVUPS(constant, k)
+		each(f)
+	}
+	each(func(i int) { load(i, r[i]) })
+	with(expMagic(), func(i int) { VMOVAPS(k, t[i]) })
+	with(log2E(), func(i int) { VFMADD231PS(k, r[i], t[i]) })
+	with(expMagic(), func(i int) { VSUBPS(k, t[i], p[i]) })
+	with(negLn2Hi(), func(i int) { VFMADD231PS(k, p[i], r[i]) })
+	with(negLn2Lo(), func(i int) { VFMADD231PS(k, p[i], r[i]) })
+	c := expPolynomial()
+	with(c[0], func(i int) { VMOVAPS(k, p[i]) })
+	for _, m := range c[1:] {
+		with(m, func(i int) { VFMADD213PS(k, r[i], p[i]) })
+	}
+	each(func(i int) { VPSLLD(Imm(23), t[i], t[i]) })
+	each(func(i int) { VPADDD(t[i], p[i], p[i]) })
+	each(func(i int) { load(i, r[i]) })
+	with(expMin(), func(i int) { VCMPPS(Imm(cmpLess), k, r[i], t[i]) })
+	each(func(i int) { VANDNPS(p[i], t[i], p[i]) })
+	if !bounded {
+		with(expMax(), func(i int) { VCMPPS(Imm(cmpGreater), k, r[i], t[i]) })
+		with(inf(), func(i int) { VBLENDVPS(t[i], k, p[i], p[i]) })
+	}
+	each(func(i int) { VCMPPS(Imm(cmpUnordered), r[i], r[i], t[i]) })
+	each(func(i int) { VORPS(t[i], p[i], p[i]) })
+	return p
+}
+
 // like returns as many new registers of the same width.
 func like(x []VecVirtual) []VecVirtual {
 	r := make([]VecVirtual, len(x))

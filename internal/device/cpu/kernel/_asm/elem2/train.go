@@ -178,18 +178,36 @@ func expSum() {
 	x, n := Load(Param("x"), GP64()), Load(Param("n"), GP64())
 	lanes, m := Load(Param("lanes"), GP64()), broadcastParam("m")
 	sum := ymms(2)
-	bySixteens(n, []Register{x}, lanes, [][]VecVirtual{sum}, func() {
-		v := ymms(2)
-		for i := range v {
-			VMOVUPS(at(x, i), v[i])
-			VSUBPS(m, v[i], v[i])
-		}
-		exp(v, true)
+	for i := range sum {
+		VMOVUPS(at(lanes, i), sum[i])
+	}
+	body := func(vecs int) {
+		v := expOf(vecs, true, func(i int, v VecVirtual) {
+			VMOVUPS(at(x, i), v)
+			VSUBPS(m, v, v)
+		})
 		for i := range v {
 			VMOVUPS(v[i], at(x, i))
-			VADDPS(v[i], sum[i], sum[i])
+			VADDPS(v[i], sum[i%2], sum[i%2])
 		}
-	})
+		ADDQ(U32(32*vecs), x)
+	}
+	SUBQ(Imm(32), n)
+	JL(LabelRef("rest"))
+	Label("many")
+	body(4)
+	SUBQ(Imm(32), n)
+	JGE(LabelRef("many"))
+	Label("rest")
+	ADDQ(Imm(32), n)
+	JZ(LabelRef("done"))
+	body(2)
+	Label("done")
+	for i := range sum {
+		VMOVUPS(sum[i], at(lanes, i))
+	}
+	VZEROUPPER()
+	RET()
 }
 
 // momentFloor is kernel's.
@@ -225,13 +243,11 @@ func expSub() {
 	TEXT("avx2ExpSub", NOSPLIT, "func(y, x *float32, n int, c float32)")
 	Doc("y = exp(x-c) for n elements, a multiple of 8.")
 	p, n, c := params("y", "x"), Load(Param("n"), GP64()), broadcastParam("c")
-	byEights(n, 2, p, func(vecs int) {
-		v := ymms(vecs)
-		for i := range v {
-			VMOVUPS(at(p[1], i), v[i])
-			VSUBPS(c, v[i], v[i])
-		}
-		exp(v, false)
+	byEights(n, 4, p, func(vecs int) {
+		v := expOf(vecs, false, func(i int, v VecVirtual) {
+			VMOVUPS(at(p[1], i), v)
+			VSUBPS(c, v, v)
+		})
 		for i := range v {
 			VMOVUPS(v[i], at(p[0], i))
 		}
@@ -259,18 +275,18 @@ func probGrad() {
 	x, n := Load(Param("x"), GP64()), Load(Param("n"), GP64())
 	lse, a, b := broadcastParam("lse"), broadcastParam("a"), broadcastParam("b")
 	floor := momentFloor()
-	byEights(n, 2, []Register{x}, func(vecs int) {
-		e, l := ymms(vecs), ymms(vecs)
-		for i := range e {
-			VMOVUPS(at(x, i), e[i])
-			VSUBPS(lse, e[i], e[i])
-			VMAXPS(e[i], floor, e[i])
-			VMOVAPS(e[i], l[i])
-			VFMADD213PS(a, b, l[i])
+	byEights(n, 3, []Register{x}, func(vecs int) { // there are not registers for four
+		load := func(i int, v VecVirtual) {
+			VMOVUPS(at(x, i), v)
+			VSUBPS(lse, v, v)
+			VMAXPS(v, floor, v)
 		}
-		exp(e, false)
+		e := expOf(vecs, false, load)
 		for i := range e {
-			VMULPS(l[i], e[i], e[i])
+			l := YMM()
+			load(i, l)
+			VFMADD213PS(a, b, l)
+			VMULPS(l, e[i], e[i])
 			VMOVUPS(e[i], at(x, i))
 		}
 	})
@@ -280,29 +296,22 @@ func swiGLUBack() {
 	TEXT("avx2SwiGLUBack", NOSPLIT, "func(dgate, dup, dy, gate, up *float32, n int)")
 	Doc("Gradients of SwiGLU for n elements, a multiple of 8.")
 	p, n := params("dgate", "dup", "dy", "gate", "up"), Load(Param("n"), GP64())
-	byEights(n, 2, p, func(vecs int) {
-		g, s, up := ymms(vecs), ymms(vecs), ymms(vecs)
+	byEights(n, 4, p, func(vecs int) {
+		s := expOf(vecs, false, negated(p[3]))
 		for i := range s {
-			VMOVUPS(at(p[3], i), g[i])
-			VXORPS(signBit(), g[i], s[i])
-		}
-		exp(s, false)
-		for i := range s {
-			unit, slope := YMM(), YMM()
+			unit, g, slope, up := YMM(), YMM(), YMM(), YMM()
 			VMOVUPS(one(), unit)
 			VADDPS(unit, s[i], s[i])
 			VDIVPS(s[i], unit, s[i])
-			VMULPS(s[i], g[i], g[i])
+			VMULPS(at(p[3], i), s[i], g)
 			VSUBPS(s[i], unit, slope)
-			VFMADD213PS(s[i], g[i], slope)
-			VMOVUPS(at(p[2], i), up[i])
-			VMULPS(at(p[4], i), up[i], s[i])
+			VFMADD213PS(s[i], g, slope)
+			VMOVUPS(at(p[2], i), up)
+			VMULPS(at(p[4], i), up, s[i])
 			VMULPS(slope, s[i], s[i])
-			VMULPS(g[i], up[i], g[i])
-		}
-		for i := range s {
+			VMULPS(g, up, g)
 			VMOVUPS(s[i], at(p[0], i))
-			VMOVUPS(g[i], at(p[1], i))
+			VMOVUPS(g, at(p[1], i))
 		}
 	})
 }

@@ -62,12 +62,8 @@ func expKernel() {
 	TEXT("avx2Exp", NOSPLIT, "func(y, x *float32, n int)")
 	Doc("y = exp(x) for n elements, a multiple of 8.")
 	y, x, n := Load(Param("y"), GP64()), Load(Param("x"), GP64()), Load(Param("n"), GP64())
-	byEights(n, 2, []Register{y, x}, func(vecs int) {
-		v := ymms(vecs)
-		for i := range v {
-			VMOVUPS(at(x, i), v[i])
-		}
-		exp(v, false)
+	byEights(n, 4, []Register{y, x}, func(vecs int) {
+		v := expOf(vecs, false, func(i int, v VecVirtual) { VMOVUPS(at(x, i), v) })
 		for i := range v {
 			VMOVUPS(v[i], at(y, i))
 		}
@@ -79,22 +75,27 @@ func swiGLU() {
 	Doc("y = gate/(1+exp(-gate))*up for n elements, a multiple of 8.")
 	y, g, u := Load(Param("y"), GP64()), Load(Param("gate"), GP64()), Load(Param("up"), GP64())
 	n := Load(Param("n"), GP64())
-	byEights(n, 2, []Register{y, g, u}, func(vecs int) {
-		gate, e := ymms(vecs), ymms(vecs)
+	byEights(n, 4, []Register{y, g, u}, func(vecs int) {
+		e := expOf(vecs, false, negated(g))
 		for i := range e {
-			VMOVUPS(at(g, i), gate[i])
-			VXORPS(signBit(), gate[i], e[i])
-		}
-		exp(e, false)
-		for i := range e {
+			gate := YMM()
 			VADDPS(one(), e[i], e[i])
-			VDIVPS(e[i], gate[i], e[i])
+			VMOVUPS(at(g, i), gate)
+			VDIVPS(e[i], gate, e[i])
 			VMULPS(at(u, i), e[i], e[i])
 		}
 		for i := range e {
 			VMOVUPS(e[i], at(y, i))
 		}
 	})
+}
+
+// negated loads vectors at p with their signs turned.
+func negated(p Register) func(i int, v VecVirtual) {
+	return func(i int, v VecVirtual) {
+		VMOVUPS(at(p, i), v)
+		VXORPS(signBit(), v, v)
+	}
 }
 
 func add() {

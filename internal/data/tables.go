@@ -105,7 +105,7 @@ func (r *Report) splitTable() [][]string {
 func (r *Report) speedTable() [][]string {
 	rows := [][]string{{"stage", "MB", "seconds", "MB/s"}}
 	for _, s := range r.Speed {
-		speed := "-"
+		speed := ""
 		if s.Seconds > 0 {
 			speed = fmt.Sprintf("%.1f", float64(s.Bytes)/1e6/s.Seconds)
 		}
@@ -136,14 +136,14 @@ func megabytes(n int64) string { return fmt.Sprintf("%.2f", float64(n)/1e6) }
 
 func percent(a, b int64) string {
 	if b == 0 {
-		return "-"
+		return ""
 	}
 	return fmt.Sprintf("%.2f%%", 100*float64(a)/float64(b))
 }
 
 func ratio(a, b int64) string {
 	if b == 0 {
-		return "-"
+		return ""
 	}
 	return fmt.Sprintf("%.2f", float64(a)/float64(b))
 }

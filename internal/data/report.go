@@ -13,6 +13,7 @@ import (
 
 	"github.com/cria-llm/cria/internal/data/decontam"
 	"github.com/cria-llm/cria/internal/data/doc"
+	"github.com/cria-llm/cria/internal/data/pii"
 )
 
 // Report says what a build did: report.json, report.txt and report.html.
@@ -25,6 +26,11 @@ type Report struct {
 
 	Benchmarks []decontam.SetCount `json:"benchmarks,omitempty"`
 	Decided    map[string]decided  `json:"decided"`
+
+	// Personal is how well personal data is found, on a labelled set that is made
+	// for it: the same in every build, shown where the figures are needed.
+	Personal *pii.Evaluation `json:"personal,omitempty"`
+
 	Speed      []Speed             `json:"speed"`
 	Notes      []string            `json:"notes,omitempty"`
 
@@ -61,6 +67,9 @@ const (
 	reportHTML = "report.html"
 )
 
+// evaluationSeed is of the labelled set of personal data.
+const evaluationSeed = 1
+
 // report adds up the results of the stages.
 func (b *build) report() (*Report, error) {
 	r := &Report{Out: b.config.Out, VocabSize: b.tokenizer.VocabSize(), Benchmarks: b.benchmarks.Counts, Decided: b.decided, Notes: b.drawn.Notes}
@@ -88,6 +97,10 @@ func (b *build) report() (*Report, error) {
 		r.Sources = append(r.Sources, s)
 	}
 	r.Rules = b.rules(r.Sources)
+	if len(b.config.Personal.Kinds) > 0 {
+		e := pii.Evaluate(evaluationSeed)
+		r.Personal = &e
+	}
 	for _, f := range []string{"train", "valid"} {
 		s := SplitReport{Name: f}
 		for i := range b.shards {
@@ -261,6 +274,10 @@ func (r *Report) Text(w io.Writer) error {
 	p.table(r.lengthTable())
 	p.line("\nData set")
 	p.table(r.splitTable())
+	if r.Personal != nil {
+		p.line("\nPersonal data: how well it is found in a labelled set that is made for it")
+		p.table(r.personalTable())
+	}
 	p.line("\nSpeed of one worker")
 	p.table(r.speedTable())
 	for _, n := range r.Notes {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cria-llm/cria/internal/data/clean"
 	"github.com/cria-llm/cria/internal/data/doc"
+	"github.com/cria-llm/cria/internal/data/pii"
 	"github.com/cria-llm/cria/internal/data/read"
 )
 
@@ -76,12 +77,13 @@ func (s *Source) units() ([]doc.Unit, error) {
 
 // Steps are the per-document steps' sections.
 type Steps struct {
-	Repair clean.RepairConfig `yaml:"repair"`
-	Clean  clean.Config       `yaml:"clean"`
+	Repair   clean.RepairConfig `yaml:"repair"`
+	Clean    clean.Config       `yaml:"clean"`
+	Personal pii.Config         `yaml:"personal"`
 }
 
 func defaultSteps() Steps {
-	return Steps{Repair: clean.DefaultRepair(), Clean: clean.Default()}
+	return Steps{Repair: clean.DefaultRepair(), Clean: clean.Default(), Personal: pii.Default()}
 }
 
 func (s *Steps) check() error {
@@ -100,7 +102,15 @@ func (s *Steps) build() (steps []doc.Step, domains []doc.DomainRule, err error) 
 	if err != nil {
 		return nil, nil, err
 	}
-	return []doc.Step{repair, rules}, nil, nil
+	mask, err := pii.New(s.Personal)
+	if err != nil {
+		return nil, nil, err
+	}
+	sites, err := pii.NewSites(s.Personal)
+	if err != nil {
+		return nil, nil, err
+	}
+	return []doc.Step{repair, rules, mask}, []doc.DomainRule{sites}, nil
 }
 
 // glob lists the files of a pattern, sorted, and the directory that the pattern's

@@ -123,6 +123,14 @@ func (r *Report) benchmarkTable() [][]string {
 	return rows
 }
 
+func (r *Report) personalTable() [][]string {
+	rows := [][]string{{"kind", "planted", "found", "rightly", "precision", "recall"}}
+	for _, s := range append(slices.Clone(r.Personal.Scores), r.Personal.All) {
+		rows = append(rows, []string{s.Kind, number(int64(s.Labelled)), number(int64(s.Found)), number(int64(s.Right)), fmt.Sprintf("%.2f%%", 100*s.Precision), fmt.Sprintf("%.2f%%", 100*s.Recall)})
+	}
+	return rows
+}
+
 // number writes thousands apart.
 func number(n int64) string {
 	s := strconv.FormatInt(n, 10)
@@ -178,6 +186,9 @@ func (r *Report) page() (*report.Page, error) {
 	}
 	if len(r.Benchmarks) > 0 {
 		section("Benchmarks", table(r.benchmarkTable(), "Sets that documents were compared with"))
+	}
+	if e := r.Personal; e != nil {
+		section("Personal data", table(r.personalTable(), fmt.Sprintf("How well it is found in %d documents that are made for it, with %d numbers among them that look like personal data and are none", e.Documents, e.Negatives)))
 	}
 	if rows := r.eventTable(); len(rows) > 1 {
 		parts := []report.Part{table(rows, "Counted by readers and steps, also in documents that were dropped later")}

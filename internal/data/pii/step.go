@@ -181,11 +181,11 @@ func (s *Sites) Name() string { return "personal" }
 func (s *Sites) Rules() []string { return []string{ruleSite} }
 
 // Judge drops a site with a high density of personal data.
-func (s *Sites) Judge(domain string, sum doc.DomainStats) *doc.Drop {
+func (s *Sites) Judge(sum doc.DomainStats) *doc.Drop {
 	c := &s.config
 	if sum.Personal < c.SiteMinCount || float64(sum.Personal)*1000 <= c.SiteMaxDensity*float64(sum.Bytes) {
 		return nil
 	}
-	return &doc.Drop{Rule: ruleSite, Detail: fmt.Sprintf("%s: %d pieces of personal data in %d bytes of %d documents, %.3g for 1,000, at most %g allowed",
-		domain, sum.Personal, sum.Bytes, sum.Documents, float64(sum.Personal)*1000/float64(sum.Bytes), c.SiteMaxDensity)}
+	return &doc.Drop{Rule: ruleSite, Detail: fmt.Sprintf("%d pieces of personal data in %d bytes of the site's %d documents, %.3g for 1,000, at most %g allowed",
+		sum.Personal, sum.Bytes, sum.Documents, float64(sum.Personal)*1000/float64(sum.Bytes), c.SiteMaxDensity)}
 }

@@ -23,7 +23,8 @@ with facts, and stories in which things change. Everything about it is known, so
 everything a model says about it can be checked. docs/world.md explains it.`,
 		Example: `  cria world gen --kind base --tokens 1000000 -o base.jsonl
   cria world show --person Tom
-  cria world check story.txt`,
+  cria world check story.txt
+  cria world eval -m chat/`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usagef("there is no command %q", args[0])
@@ -32,7 +33,7 @@ everything a model says about it can be checked. docs/world.md explains it.`,
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newWorldGen(), newWorldShow(), newWorldCheck())
+	cmd.AddCommand(newWorldGen(), newWorldShow(), newWorldCheck(), newWorldEval())
 	for _, c := range cmd.Commands() {
 		c.Flags().SortFlags = false
 	}
@@ -219,4 +220,3 @@ before. The exit code is 1 if there are any.`,
 	fs.BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
 }
-

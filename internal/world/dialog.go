@@ -226,16 +226,28 @@ func (b *builder) more(story string, n int) {
 func (b *builder) storyRequest() {
 	w, r := b.w, b.r
 	p, o := w.drawPair(r, b.split)
-	switch x := r.IntN(10); {
-	case b.split == HeldOut || x < 5:
+	switch x := r.IntN(20); {
+	case b.split == HeldOut || x < 8:
 		b.turn(w.render(r, "ask story", args{argP: p, argO: o}, false), w.storyOf(r, b.split, p, o))
 		b.d.Keys = append(b.d.Keys, w.pairKey(p, o))
-	case x < 8:
+	case x < 10:
+		b.turn(w.render(r, "ask story", args{argO: o}, false), w.storyOf(r, b.split, p, o))
+	case x < 16:
 		b.turn(w.render(r, "ask story", args{argP: p}, false), w.story(r, b.split, p).Text)
-	default:
+	case x < 18:
 		b.turn(w.render(r, "ask story", args{}, false), w.story(r, b.split, 0).Text)
+	default: // somebody begins a story: the answer tells it
+		for {
+			if text := w.story(r, b.split, 0).Text; strings.HasPrefix(text, onceUpon) {
+				b.turn(w.render(r, "begin story", args{}, false), text)
+				return
+			}
+		}
 	}
 }
+
+// onceUpon is how the first story of every reader begins.
+const onceUpon = "Once upon a time"
 
 // followUps asks about the story that was told last.
 func (b *builder) followUps(n int) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // class is a table of names that a slot of a template takes its word from.
@@ -178,14 +179,15 @@ func (l *lexicon) word(c class, id int) string { return l.names[c][id-1] }
 // grammar is all templates, compiled, and an index to find them by their
 // beginning.
 type grammar struct {
-	lex     *lexicon
-	byKind  map[string][]*template
-	byFirst map[string][]*template // by first word
-	open    []*template            // beginning with a slot
+	lex      *lexicon
+	byKind   map[string][]*template
+	byFirst  map[string][]*template // by first word
+	bySecond map[string][]*template // beginning with a slot of one word, by second word
+	open     []*template            // all others
 }
 
 func newGrammar(lex *lexicon) *grammar {
-	g := &grammar{lex: lex, byKind: map[string][]*template{}, byFirst: map[string][]*template{}}
+	g := &grammar{lex: lex, byKind: map[string][]*template{}, byFirst: map[string][]*template{}, bySecond: map[string][]*template{}}
 	for i := range kinds {
 		k := &kinds[i]
 		if g.byKind[k.name] != nil {
@@ -194,13 +196,13 @@ func newGrammar(lex *lexicon) *grammar {
 		for _, text := range k.templates {
 			t := compile(k, text)
 			g.byKind[k.name] = append(g.byKind[k.name], t)
-			if first := t.parts[0]; first.isSlot {
-				g.open = append(g.open, t)
-			} else {
+			switch first := t.parts[0]; {
+			case !first.isSlot:
 				g.byFirst[first.word] = append(g.byFirst[first.word], t)
-			}
-			if first := t.parts[0]; first.article { // may also begin with the other form
-				g.byFirst[first.word+"n"] = append(g.byFirst[first.word+"n"], t)
+			case first.slot.form <= formSubject && !t.parts[1].isSlot && !t.parts[1].article:
+				g.bySecond[t.parts[1].word] = append(g.bySecond[t.parts[1].word], t)
+			default:
+				g.open = append(g.open, t)
 			}
 		}
 	}
@@ -263,7 +265,7 @@ func tokens(s string) []string {
 			out = append(out, s[i:j])
 			i = j
 		default:
-			n := len(string([]rune(s[i:])[:1]))
+			_, n := utf8.DecodeRuneInString(s[i:])
 			out = append(out, s[i:i+n])
 			i += n
 		}
@@ -416,7 +418,11 @@ func (w *World) parse(sentence string, groups group) (k *kind, a args, ok bool) 
 	if len(toks) == 0 || join(toks) != sentence {
 		return nil, a, false // spaces or quotes that the world would not write
 	}
-	for _, list := range [][]*template{w.grammar.byFirst[toks[0]], w.grammar.open} {
+	second := ""
+	if len(toks) > 1 {
+		second = toks[1]
+	}
+	for _, list := range [][]*template{w.grammar.byFirst[toks[0]], w.grammar.bySecond[second], w.grammar.open} {
 		for _, t := range list {
 			if t.kind.group&groups == 0 {
 				continue

@@ -363,13 +363,38 @@ func (w *World) storyQuestions(s *state, kinds ...string) (out []Question) {
 	return out
 }
 
+// tally keeps the answers to one kind of question even: no answer is above a
+// tenth of them.
+type tally struct {
+	n      int
+	answer map[string]int
+}
+
+// admit counts an answer, unless there are enough of it.
+func (t *tally) admit(answer string) bool {
+	if t.answer == nil {
+		t.answer = map[string]int{}
+	}
+	if float64(t.answer[answer]) > 0.095*float64(t.n) {
+		return false
+	}
+	t.n++
+	t.answer[answer]++
+	return true
+}
+
 // Questions yields questions without end, every kind as often as the others.
 func (w *World) Questions(seed uint64, split Split) iter.Seq[Question] {
 	return func(yield func(Question) bool) {
 		r := w.rng("questions", seed)
+		tallies := make([]tally, len(questionTypes))
 		for {
 			for _, i := range r.Perm(len(questionTypes)) {
-				if !yield(w.question(r, &questionTypes[i], split)) {
+				q := w.question(r, &questionTypes[i], split)
+				for !tallies[i].admit(q.Answer) {
+					q = w.question(r, &questionTypes[i], split)
+				}
+				if !yield(q) {
 					return
 				}
 			}
@@ -442,24 +467,35 @@ func (w *World) Answer(story, text string) (q Question, ok bool) {
 	if !ok {
 		return q, false
 	}
-	var all []Question
-	s := w.read(story).state
-	for i := range questionTypes {
-		t := &questionTypes[i]
-		if t.facts != nil {
-			all = append(all, w.facts[t.Name].all...)
-		} else if story != "" {
-			all = append(all, t.story(w, s)...)
+	q, ok = w.answerTo(story, k, a)
+	q.Text = text
+	return q, ok
+}
+
+// answerTo answers a question that was read.
+func (w *World) answerTo(story string, k *kind, a args) (q Question, ok bool) {
+	plain := func(a args) args {
+		a[argIn], a[argGender], a[argColour] = 0, 0, 0
+		return a
+	}
+	a = plain(a)
+	for _, q := range w.byAsk[k.name] {
+		if plain(q.args) == a {
+			return q, true
 		}
 	}
-	for _, q := range all {
-		qa := q.args
-		for _, g := range []arg{argIn, argGender, argColour} {
-			a[g], qa[g] = 0, 0
-		}
-		if q.ask == k.name && qa == a {
-			q.Story, q.Text = story, text
-			return q, true
+	if story == "" || w.byAsk[k.name] != nil {
+		return q, false
+	}
+	s := w.read(story).state
+	for i := range questionTypes {
+		if t := &questionTypes[i]; t.story != nil && k.name == "ask "+t.Name {
+			for _, q := range t.story(w, s) {
+				if plain(q.args) == a {
+					q.Story = story
+					return q, true
+				}
+			}
 		}
 	}
 	return q, false

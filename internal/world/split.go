@@ -59,7 +59,7 @@ func (w *World) pairKey(p personID, o objectID) string {
 // holdOutFacts chooses the questions about facts that are held out: of each kind
 // a quarter, spread over the answers, so that no answer is frequent among them.
 func (w *World) holdOutFacts() {
-	w.held, w.facts = map[string]bool{}, map[string]*factSet{}
+	w.held, w.facts, w.byAsk = map[string]bool{}, map[string]*factSet{}, map[string][]Question{}
 	for i := range questionTypes {
 		t := &questionTypes[i]
 		if t.facts == nil {
@@ -76,6 +76,7 @@ func (w *World) holdOutFacts() {
 				split = HeldOut
 			}
 			set.split[split].add(q)
+			w.byAsk[q.ask] = append(w.byAsk[q.ask], q)
 		}
 	}
 }

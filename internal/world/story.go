@@ -165,10 +165,17 @@ func (w *World) storyOf(r *rand.Rand, split Split, p personID, o objectID) strin
 }
 
 func (w *World) tell(r *rand.Rand, split Split, t theme, p personID, o objectID) string {
-	sc := w.newScene(r, split, 0.6)
-	t(sc, p, o)
-	return sc.text()
+	for {
+		sc := w.newScene(r, split, 0.6)
+		t(sc, p, o)
+		if text := sc.text(); len(tokens(text)) >= minStory {
+			return text
+		}
+	}
 }
+
+// minStory is the least number of words and marks of a story.
+const minStory = 60
 
 // companion returns somebody whom a story about a person and a thing may have
 // as the second: the best friend more often than others.

@@ -96,8 +96,10 @@ var questionKinds = []kind{
 	{"ask story", inQuestion, false, nil, []string{
 		"Tell me a story about {P}.", "Please tell me a story about {P}.", "Write a story about {P}.",
 		"Tell me a story about {P} and the {o}.", "Write a story about {P} and the {o}.", "Please tell me a story about {P} and the {o}.",
+		"Tell me a story about the {o}.", "Write a story about a {o}.",
 		"Tell me a story.", "Please write a short story.",
 	}},
+	{"begin story", inQuestion, false, nil, []string{"Once upon a time", "Once upon a time...", "Once upon a time there was"}},
 	{"ask about", inQuestion, false, nil, []string{
 		"Tell me about {P}.", "Who is {P}?", "What do you know about {P}?",
 	}},

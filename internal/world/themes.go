@@ -382,9 +382,8 @@ func lessonDay(sc *scene, p personID, _ objectID) {
 
 func wandering(sc *scene, p personID, _ objectID) {
 	sc.begin(p, 4)
-	used := []int{}
-	var q personID
-	for i := range 2 + sc.r.IntN(2) {
+	used, met := []int{}, []int{p}
+	for i := range 3 + sc.r.IntN(2) {
 		l := sc.place(used...)
 		used = append(used, l)
 		if i == 0 {
@@ -394,8 +393,8 @@ func wandering(sc *scene, p personID, _ objectID) {
 		}
 		switch sc.r.IntN(3) {
 		case 0:
-			next := sc.person(p, q)
-			q = next
+			q := sc.person(met...)
+			met = append(met, q)
 			sc.greet(p, q)
 			sc.play(p, q, 0)
 		case 1:

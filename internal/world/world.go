@@ -69,8 +69,9 @@ type World struct {
 	words   []int     // of spell i
 	lex     *lexicon
 	grammar *grammar
-	facts   map[string]*factSet // questions about facts, by kind
-	held    map[string]bool     // which of those are held out, by key
+	facts   map[string]*factSet   // questions about facts, by kind
+	byAsk   map[string][]Question // the same, by kind of sentence
+	held    map[string]bool       // which of those are held out, by key
 }
 
 // New makes the world of a seed. Most users want seed 1, the world of the

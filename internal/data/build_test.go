@@ -339,12 +339,12 @@ func TestBuildRefuses(t *testing.T) {
 	cfg.KeepWork = true
 	mustBuild(t, cfg)
 	for want, change := range map[string]func(*Config){
-		"seed: 3 then, 4 now":                      func(c *Config) { c.Seed++ },
+		"seed: 3 then, 4 now":                     func(c *Config) { c.Seed++ },
 		"dedup.near.threshold: 0.7 then, 0.8 now": func(c *Config) { c.Dedup.Near.Threshold = 0.8 },
-		"sources[1].name":                          func(c *Config) { c.Sources[1].Name = "z" },
-		"sources[2].upsample: 2.5 then, 2 now":     func(c *Config) { two := 2.0; c.Sources[2].Upsample = &two },
-		"tokenizer":                                func(c *Config) { c.Tokenizer = "../tokenizer/testdata/ties.model" },
-		"clean.off":                                func(c *Config) { c.Clean.Off = nil },
+		"sources[1].name":                         func(c *Config) { c.Sources[1].Name = "z" },
+		"sources[2].upsample: 2.5 then, 2 now":    func(c *Config) { two := 2.0; c.Sources[2].Upsample = &two },
+		"tokenizer":                               func(c *Config) { c.Tokenizer = "../tokenizer/testdata/ties.model" },
+		"clean.off":                               func(c *Config) { c.Clean.Off = nil },
 	} {
 		cfg := c.config(out)
 		change(cfg)

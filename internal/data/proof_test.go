@@ -141,7 +141,8 @@ func shares(text, other string, n int) bool {
 type proof struct {
 	corpus
 	counts map[string]int
-	items  []string // the benchmark item in each document of source bench
+	items  []string   // the benchmark item in each document of source bench
+	pieces [][]string // the personal data in each document of source personal
 }
 
 func (p *proof) source(t testing.TB, name string, docs []string) {
@@ -165,7 +166,8 @@ func plant(t testing.TB) *proof {
 	all := passages(t)
 	r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	const planted = 200
-	books, fresh := all[planted:], all[:planted] // benchmark items go into texts that are nowhere else
+	// Benchmark items and personal data go into texts that are nowhere else.
+	books, fresh, others, dense := all[3*planted:], all[:planted], all[planted:2*planted], all[2*planted:3*planted]
 	p.source(t, "books", books)
 	var exact, near, bench []string
 	items := questions(t, 13)
@@ -178,13 +180,57 @@ func plant(t testing.TB) *proof {
 	p.source(t, "exact", exact)
 	p.source(t, "near", near)
 	p.source(t, "bench", bench)
+	var personal, directory []string
+	for i := range planted {
+		pieces := contact(r, i)
+		p.pieces = append(p.pieces, pieces)
+		personal = append(personal, insert(others[i], fmt.Sprintf("Whoever finds book number %d, write to %s or call %s between nine and five. The order was paid with card %s, and the last visit was from the address %s.", i, pieces[0], pieces[1], pieces[2], pieces[3])))
+		text := dense[i]
+		for j := range 8 {
+			c := contact(r, 1000+8*i+j)
+			text = insert(text, fmt.Sprintf("The member can be reached under %s and %s at any time.", c[0], c[1]))
+		}
+		directory = append(directory, text)
+	}
+	p.source(t, "personal", personal)
+	p.source(t, "directory", directory)
 	return p
+}
+
+// contact makes an e-mail address, a phone number, a card number that passes
+// Luhn's check, and an IP address.
+func contact(r *rand.Rand, i int) []string {
+	digits := func(n int) (s string) {
+		for range n {
+			s += strconv.Itoa(r.IntN(10))
+		}
+		return s
+	}
+	card := "4" + digits(14)
+	sum := 0
+	for k, c := range card { // of 15 digits every first, third, … is doubled
+		d := int(c - '0')
+		if k%2 == 0 {
+			if d *= 2; d > 9 {
+				d -= 9
+			}
+		}
+		sum += d
+	}
+	card += strconv.Itoa((10 - sum%10) % 10)
+	names := []string{"anna", "bob", "carla", "dietmar", "eve"}
+	return []string{
+		fmt.Sprintf("%s.%s%d@mail%d.org", names[r.IntN(5)], names[r.IntN(5)], i, r.IntN(50)),
+		fmt.Sprintf("+1 (%d) %d-%s", 202+r.IntN(3), 210+r.IntN(700), digits(4)),
+		card[:4] + " " + card[4:8] + " " + card[8:12] + " " + card[12:],
+		fmt.Sprintf("%d.%d.%d.%d", 60+r.IntN(60), r.IntN(250), r.IntN(250), 1+r.IntN(250)),
+	}
 }
 
 func (p *proof) config(t testing.TB, out string) *Config {
 	c := Default()
 	c.Out, c.Tokenizer, c.Seed = out, shared(t, "tokenizer/llama2.tokenizer.model"), 1
-	for _, name := range []string{"books", "exact", "near", "bench"} {
+	for _, name := range []string{"books", "exact", "near", "bench", "personal", "directory"} {
 		s := Source{Name: name, Paths: []string{filepath.Join(p.dir, name+".jsonl")}, Read: read.Default()}
 		s.Read.ID = "id"
 		s.Read.Limits.Unit = 1 << 20
@@ -198,8 +244,8 @@ func (p *proof) config(t testing.TB, out string) *Config {
 	return c
 }
 
-// TestProof: the whole pipeline over books with planted copies, near copies and
-// benchmark items: at least 95% of what was planted is gone, and at least 95% of
+// TestProof: the whole pipeline over books with planted copies, near copies,
+// benchmark items and personal data: at least 95% of what was planted is gone, and at least 95% of
 // what was not is kept. CRIA_PROOF_OUT keeps the
 // data set with its report.
 func TestProof(t *testing.T) {
@@ -222,35 +268,49 @@ func TestProof(t *testing.T) {
 			if kept < 0.95 {
 				t.Errorf("%.1f%% of what was not planted is kept, at least 95%% wanted", 100*kept)
 			}
-		case "exact", "near":
+		case "exact", "near", "directory":
 			if kept > 0.05 {
-				t.Errorf("%s: %.1f%% of the planted copies are found, at least 95%% wanted", s.Name, 100*(1-kept))
+				t.Errorf("%s: %.1f%% of the planted documents are found, at least 95%% wanted", s.Name, 100*(1-kept))
 			}
 		}
 	}
-	p.checkBenchmarks(t, out)
+	p.checkTexts(t, out)
 }
 
-// checkBenchmarks counts documents whose benchmark item is still there. (The
-// rules for lines may have removed a whole item; then nothing is left to find.)
-func (p *proof) checkBenchmarks(t *testing.T, out string) {
-	left := 0
+// checkTexts looks at the documents that were kept: a benchmark item may still be
+// there, or a piece of personal data. (The rules for lines may have removed the
+// whole paragraph; then nothing is left to find.)
+func (p *proof) checkTexts(t *testing.T, out string) {
+	items, pieces, all := 0, 0, 0
 	for _, split := range []string{shard.Train, shard.Valid} {
 		texts, _ := readSplit(t, out, shared(t, "tokenizer/llama2.tokenizer.model"), split)
 		for id, text := range texts {
-			if n, ok := strings.CutPrefix(id, "bench/bench.jsonl#"); ok {
-				i, err := strconv.Atoi(n)
-				if err != nil {
-					t.Fatal(err)
-				}
+			source, n, _ := strings.Cut(id, "#")
+			i, err := strconv.Atoi(n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch source {
+			case "bench/bench.jsonl":
 				if shares(text, p.items[i], 13) {
-					left++
+					items++
 					t.Logf("%s still has %q", id, p.items[i])
+				}
+			case "personal/personal.jsonl":
+				for _, piece := range p.pieces[i] {
+					all++
+					if strings.Contains(text, piece) {
+						pieces++
+						t.Logf("%s still has %q", id, piece)
+					}
 				}
 			}
 		}
 	}
-	if found := 1 - float64(left)/float64(len(p.items)); found < 0.95 {
+	if found := 1 - float64(items)/float64(len(p.items)); found < 0.95 {
 		t.Errorf("%.1f%% of the planted benchmark items are gone, at least 95%% wanted", 100*found)
+	}
+	if found := 1 - float64(pieces)/float64(all); all < 600 || found < 0.95 {
+		t.Errorf("%.1f%% of %d planted pieces of personal data are masked, at least 95%% wanted", 100*found, all)
 	}
 }

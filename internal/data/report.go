@@ -31,8 +31,8 @@ type Report struct {
 	// for it: the same in every build, shown where the figures are needed.
 	Personal *pii.Evaluation `json:"personal,omitempty"`
 
-	Speed      []Speed             `json:"speed"`
-	Notes      []string            `json:"notes,omitempty"`
+	Speed []Speed  `json:"speed"`
+	Notes []string `json:"notes,omitempty"`
 
 	Already bool `json:"-"` // the data set was complete before
 }
@@ -263,7 +263,7 @@ func (r *Report) Text(w io.Writer) error {
 	p.line("Documents")
 	p.table(r.documentTable())
 	p.line("\nDropped documents by rule and source")
-	p.table(r.ruleTable())
+	p.table(r.rulesThatDropped())
 	if rows := r.eventTable(); len(rows) > 1 {
 		p.line("\nEvents in documents and input")
 		p.table(rows)

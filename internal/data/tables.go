@@ -46,6 +46,25 @@ func (r *Report) ruleTable() [][]string {
 	return rows
 }
 
+// rulesThatDropped is ruleTable with one row for all rules that dropped nothing.
+func (r *Report) rulesThatDropped() [][]string {
+	all := r.ruleTable()
+	rows := all[:1:1]
+	sum := r.sum()
+	for i, rule := range r.Rules {
+		if sum.Dropped[rule].Documents > 0 {
+			rows = append(rows, all[i+1])
+		}
+	}
+	if n := len(all) - len(rows); n > 0 {
+		rows = append(rows, append([]string{fmt.Sprintf("%d other rules", n)}, all[0][1:]...))
+		for i := range rows[len(rows)-1][1:] {
+			rows[len(rows)-1][i+1] = "0"
+		}
+	}
+	return rows
+}
+
 func (r *Report) eventTable() [][]string {
 	head := []string{"event"}
 	names := map[string]bool{}

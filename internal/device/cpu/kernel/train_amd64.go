@@ -7,8 +7,8 @@ import (
 	"unsafe"
 )
 
-// avx2Train are the kernels of training; what is left of a row below whole
-// vectors is plain Go's.
+// avx2Train are the kernels of training. What is left of a row below whole
+// vectors is padded where there are exponentials, else plain Go's.
 func avx2Train() Train {
 	return Train{
 		Axpy:        avx2AxpySlice,
@@ -145,7 +145,11 @@ func avx2ExpMaxRow(x []float32) (m, sum float32) {
 		avx2ExpSum(&lanes[0], &rest[0], n, m)
 		rest = rest[n:]
 	}
-	expLanes(&lanes, rest, m)
+	if n := len(rest); n > 0 {
+		t := padded16(rest)
+		avx2ExpSum(&lanes[0], &t[0], 16, m)
+		copy(rest, t[:n])
+	}
 	return m, sumLanes(&lanes)
 }
 
@@ -163,7 +167,10 @@ func avx2LogSumExpRow(x []float32) (lse, entropy float32) {
 		avx2ExpMoments(&lanes[0][0], &x[0], n, m)
 		x = x[n:]
 	}
-	momentLanes(&lanes[0], &lanes[1], x, m)
+	if len(x) > 0 {
+		t := padded16(x)
+		avx2ExpMoments(&lanes[0][0], &t[0], 16, m)
+	}
 	return entropyOf(m, &lanes[0], &lanes[1])
 }
 
@@ -174,7 +181,20 @@ func avx2ExpSubSlice(y, x []float32, c float32) {
 		avx2ExpSub(&y[0], &x[0], n, c)
 		y, x = y[n:], x[n:]
 	}
-	genericExpSub(y, x, c)
+	if len(y) > 0 {
+		var t [8]float32
+		copy(t[:], x)
+		avx2ExpSub(&t[0], &t[0], 8, c)
+		copy(y, t[:])
+	}
+}
+
+// padded16 is x and what adds nothing to a sum of exponentials.
+func padded16(x []float32) (t [16]float32) {
+	for i := copy(t[:], x); i < len(t); i++ {
+		t[i] = float32(math.Inf(-1))
+	}
+	return t
 }
 
 func avx2SoftmaxBackSlice(dp, p []float32, d float32) {
@@ -193,7 +213,12 @@ func avx2ProbGradSlice(x []float32, lse, a, b float32) {
 		avx2ProbGrad(&x[0], n, lse, a, b)
 		x = x[n:]
 	}
-	genericProbGrad(x, lse, a, b)
+	if len(x) > 0 {
+		var t [8]float32
+		copy(t[:], x)
+		avx2ProbGrad(&t[0], 8, lse, a, b)
+		copy(x, t[:])
+	}
 }
 
 func avx2SwiGLUBackSlice(dg, du, dy, g, u []float32) {

@@ -5,7 +5,7 @@ FUZZTIME ?= 10m
 BENCH    ?= .
 REF      ?= HEAD~1
 
-.PHONY: build test long race purego arm64 vuln fuzz golden e2e bench ci
+.PHONY: build test long kill race purego arm64 vuln fuzz golden e2e bench ci
 
 build:
 	go build -o cria ./cmd/cria
@@ -16,6 +16,12 @@ test:
 # What `go test` leaves out for its length: all kernel sets, all shapes, whole files.
 long:
 	CRIA_LONG=1 go test -count=1 -timeout 2h ./...
+
+# 200 kills at random moments of saving, and 50 of a run that must end with the
+# bits of one that was never killed.
+kill:
+	CRIA_KILLS=200 go test -count=1 -v -run TestKilledWhileSaving ./internal/train
+	CRIA_KILLS=50 go test -count=1 -v -timeout 30m -run TestKilled ./internal/recipe/pretrain
 
 race:
 	.ci/run race

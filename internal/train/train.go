@@ -275,7 +275,7 @@ func (r *Run) Save() error {
 // replaced. typ is f32, f16 or bf16. It is not interrupted: a save that was begun
 // because of Ctrl-C must end.
 func WriteModel(cfg llama.Config, weights llama.Source, like *modelfile.Model, dir, typ string) error {
-	m, err := modelfile.Of(dir, cfg, weights, like)
+	m, err := modelfile.Of("the model in training", cfg, weights, like)
 	if err != nil {
 		return err
 	}

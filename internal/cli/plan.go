@@ -19,6 +19,7 @@ import (
 type planConfig struct {
 	Plan                        plan.Config
 	File                        string
+	Vocab                       int
 	Tokens                      string
 	DType, Base, KV             string
 	Table                       string
@@ -60,6 +61,7 @@ Shapes: ` + strings.Join(llama.ShapeNames(), " ") + `.`,
 	p, t := &c.Plan, &c.Plan.Training
 	fs.StringVar(&p.Name, "shape", "", "name of a shape")
 	fs.StringVar(&c.File, "config", "", "Hugging Face config.json with the shape")
+	fs.IntVar(&c.Vocab, "vocab-size", 0, "pieces of the tokenizer (default the shape's)")
 	fs.BoolVar(&c.Untied, "untied", false, "an output matrix of its own, where the shape ties it to the embedding")
 	fs.StringSliceVar(&c.Compare, "compare", nil, "print the attributes of these shapes instead")
 	fs.StringVar(&c.Tokens, "tokens", "", "tokens to train on, as 300M, 20B or 2T (default the published number, where there is one)")
@@ -140,6 +142,9 @@ func (c *planConfig) fill(cmd *cobra.Command) (err error) {
 		if p.Model, err = llama.Shape(p.Name); err != nil {
 			return &UsageError{err}
 		}
+	}
+	if c.Vocab != 0 {
+		p.Model.VocabSize = c.Vocab
 	}
 	if c.Untied {
 		p.Model.TiedEmbeddings = false

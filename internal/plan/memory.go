@@ -217,16 +217,23 @@ const (
 )
 
 // scratch adds the CPU device's. Of its largest pieces only what the model's
-// products touch becomes resident.
+// products touch becomes resident, by huge pages.
 func (l *list) scratch(c *llama.Config, t *Training) {
 	rows := t.Sequences * t.Sequence
 	chunk := min(microBatch, max(1, logitElems/c.VocabSize), rows)
 	widest := max(c.Dim, c.HiddenDim, c.NHeads*c.HeadDim)
 	a := max(rows*widest, chunk*c.VocabSize)
 	b := max(c.Dim*c.HiddenDim, rows*widest, c.VocabSize*c.Dim)
-	l.add(Scratch, "packed first operand of a product", 1, min(gemmPacked, a), 1)
-	l.add(Scratch, "packed second operand of a product", 1, min(gemmPacked, b), 1)
-	l.add(Scratch, "blocks of a product, per worker", 1, gemmPerWorker, t.Workers)
+	for _, p := range []struct {
+		name           string
+		elems, workers int
+	}{
+		{"packed first operand of a product", min(gemmPacked, a), 1}, {"packed second operand of a product", min(gemmPacked, b), 1},
+		{"blocks of a product, per worker", gemmPerWorker, t.Workers},
+	} {
+		bytes := (4*int64(p.elems*p.workers) + hugePage - 1) / hugePage * hugePage
+		l.sized(Scratch, p.name, 1, p.elems, p.workers, "f32", bytes)
+	}
 	l.add(Scratch, "scores of attention, per worker", 1, attnPerWorker, t.Workers)
 	l.add(Scratch, "logits of a chunk of rows", chunk, c.VocabSize, 1)
 	l.add(Scratch, "hidden states of a chunk and their gradients", microBatch, c.Dim, 2)

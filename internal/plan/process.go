@@ -6,7 +6,7 @@ import "github.com/cria-llm/cria/internal/llama"
 // pretrain` of the small shapes on Linux (docs/plan.md). The peak comes when the
 // model is written at the end, while everything of the training is still there.
 const (
-	programBytes   = 28 << 20    // code, runtime, the tokens of a step
+	programBytes   = 33 << 20    // code, runtime, the tokens of a step
 	tokenizerBytes = 2300 * 1024 // for each thousand of a vocabulary that is written as JSON
 	pieceBytes     = 4 << 20     // of a tensor on its way to a file
 	samplePages    = 2           // of the KV cache, for the texts that a run writes

@@ -182,7 +182,7 @@ func (w *World) minis(seed uint64) iter.Seq[Document] {
 	}
 }
 
-// Write writes texts as JSONL, one document per line.
+// Write writes texts as JSONL, one document per line. progress may be nil.
 func (w *World) Write(ctx context.Context, out io.Writer, c GenConfig, progress func(done, total int)) (rep GenReport, err error) {
 	if err := c.Check(); err != nil {
 		return rep, err
@@ -217,9 +217,11 @@ func (w *World) Write(ctx context.Context, out io.Writer, c GenConfig, progress 
 			if err := ctx.Err(); err != nil {
 				return rep, err
 			}
-			if c.Docs > 0 {
+			switch {
+			case progress == nil:
+			case c.Docs > 0:
 				progress(rep.Docs, c.Docs)
-			} else {
+			default:
 				progress(rep.Tokens, c.Tokens)
 			}
 		}

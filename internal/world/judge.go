@@ -226,9 +226,15 @@ func (w *World) judgeAnswer(s *Score, t *task, answer string) {
 	}
 }
 
-// plain is an answer without what instructions add, case and marks.
+// plain is the words of an answer without what instructions add.
 func plain(s string) string {
-	return strings.ToLower(strings.Join(strings.Fields(strings.Trim(bare(s), `.!?" `)), " "))
+	var out []string
+	for _, t := range tokens(bare(s)) {
+		if isLetter(t[0]) {
+			out = append(out, strings.ToLower(t))
+		}
+	}
+	return strings.Join(out, " ")
 }
 
 // expected returns the right answer: empty where any will do.

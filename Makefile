@@ -5,7 +5,7 @@ FUZZTIME ?= 10m
 BENCH    ?= .
 REF      ?= HEAD~1
 
-.PHONY: build test long kill race purego arm64 vuln fuzz golden e2e bench ci
+.PHONY: build test long kill race purego arm64 vuln fuzz golden e2e data-proof bench ci
 
 build:
 	go build -o cria ./cmd/cria
@@ -52,6 +52,11 @@ golden:
 e2e:
 	.ci/run smoke
 	go test -count=1 ./internal/cli ./internal/modelfile .
+
+# The data pipeline over the Gutenberg books with planted copies, personal data and
+# benchmark items, and 200 builds that are killed; CRIA_PROOF_OUT=DIR keeps the report.
+data-proof:
+	CRIA_LONG=1 go test -count=1 -v -timeout 60m -run 'TestProof|TestKill|TestFullDisk' ./internal/data
 
 # Greedy texts, likelihoods and quantised bytes against llama.cpp: CRIA_LLAMA_CPP
 # is the directory of its programs, CRIA_LLAMA_CPP_CONVERT runs its converter.

@@ -17,7 +17,9 @@ const (
 // process adds what the program takes beside the device's memory.
 func (l *list) process(c *llama.Config, t *Training) {
 	l.sized(Process, "the program", 1, 1, 1, "bytes", programBytes)
-	l.sized(Process, "tokenizer, when it is written", c.VocabSize, 1, 1, "pieces", int64(c.VocabSize)*tokenizerBytes/1000)
+	if t.Method == Full { // adapters are written without it
+		l.sized(Process, "tokenizer, when it is written", c.VocabSize, 1, 1, "pieces", int64(c.VocabSize)*tokenizerBytes/1000)
+	}
 	largest := 4 * int64(max(c.VocabSize*c.Dim, c.HiddenDim*c.Dim))
 	l.sized(Process, "pieces of tensors, when they are written", 2, 1, 1, "pieces", 2*min(pieceBytes, largest))
 	// Of the cache only the pages in use become resident, by huge pages.

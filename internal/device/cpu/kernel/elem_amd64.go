@@ -10,7 +10,7 @@ func (s *Set) useAVX2() {
 	s.RoPE, s.Exp = avx2RoPEHeads, avx2ExpSlice
 	s.StoreKVF32, s.StoreKVF16, s.StoreKVQ8 = avx2StoreKVF32, avx2StoreKVF16, avx2StoreKVQ8
 	s.AttnF32, s.AttnF16, s.AttnQ8 = avx2AttnF32, avx2AttnF16, avx2AttnQ8
-	s.Train = avx2Train()
+	s.Train = vectorTrain()
 }
 
 // The kernels below take at least 8 elements and multiples of 8; their callers
@@ -107,6 +107,9 @@ func avx2ScaleSlice(y, x []float32, scale float32) {
 		y[i] = x[i] * scale
 	}
 }
+
+// scaleRow: x = x*scale.
+func scaleRow(x []float32, scale float32) { avx2ScaleSlice(x, x, scale) }
 
 func avx2RMSNorm(y, x, g []float32, eps float32) {
 	y, g = y[:len(x)], g[:len(x)]

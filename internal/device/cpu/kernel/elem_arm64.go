@@ -92,6 +92,22 @@ func neonAddSlice(y, x []float32) {
 	}
 }
 
+//go:noescape
+func trainScale(y, x *float32, n int, scale float32)
+
+func neonScaleSlice(y, x []float32, scale float32) {
+	x = x[:len(y)]
+	for len(y) >= 4 {
+		n := min(len(y)&^3, elemPiece)
+		trainScale(&y[0], &x[0], n, scale)
+		y, x = y[n:], x[n:]
+	}
+	genericScale(y, x, scale)
+}
+
+// scaleRow: x = x*scale.
+func scaleRow(x []float32, scale float32) { neonScaleSlice(x, x, scale) }
+
 func neonRMSNorm(y, x, g []float32, eps float32) {
 	y, g = y[:len(x)], g[:len(x)]
 	s := rmsScale(neonDot(x, x), len(x), eps)

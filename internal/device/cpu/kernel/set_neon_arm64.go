@@ -18,11 +18,11 @@ func neonSet() *Set {
 	s.PanelRows, s.Quant = 8, neonQuant()
 	s.QuantizeAct32, s.QuantizeAct256 = neonQuantizeAct32, neonQuantizeAct256
 	s.MatF32, s.MatF16, s.MatBF16 = neonMatF32, neonMatF16, neonMatBF16
-	s.RMSNorm, s.Add, s.SwiGLU = neonRMSNorm, neonAddSlice, neonSwiGLUSlice
+	s.RMSNorm, s.Add, s.Scale, s.SwiGLU = neonRMSNorm, neonAddSlice, neonScaleSlice, neonSwiGLUSlice
 	s.RoPE, s.Exp = neonRoPEHeads, neonExpSlice
 	s.StoreKVF16, s.StoreKVQ8 = neonStoreKVF16, neonStoreKVQ8
 	s.AttnF32, s.AttnF16, s.AttnQ8 = neonAttnF32, neonAttnF16, neonAttnQ8
-	s.Gemm = neonGemm()
+	s.Gemm, s.Train = neonGemm(), vectorTrain()
 	s.Limits = neonLimits()
 	return s
 }

@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func avx2Axpy(y *float32, x *float32, n int, a float32)
+// func trainAxpy(y *float32, x *float32, n int, a float32)
 // Requires: AVX, AVX2, FMA3, SSE
-TEXT ·avx2Axpy(SB), NOSPLIT, $0-28
+TEXT ·trainAxpy(SB), NOSPLIT, $0-28
 	MOVQ         y+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         n+16(FP), DX
@@ -50,9 +50,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func avx2Lerp(y *float32, x *float32, n int, t float32)
+// func trainLerp(y *float32, x *float32, n int, t float32)
 // Requires: AVX, AVX2, FMA3, SSE
-TEXT ·avx2Lerp(SB), NOSPLIT, $0-28
+TEXT ·trainLerp(SB), NOSPLIT, $0-28
 	MOVQ         y+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         n+16(FP), DX
@@ -106,9 +106,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func avx2Dot(lanes *float32, x *float32, y *float32, n int)
+// func trainDot(lanes *float32, x *float32, y *float32, n int)
 // Requires: AVX, FMA3
-TEXT ·avx2Dot(SB), NOSPLIT, $0-32
+TEXT ·trainDot(SB), NOSPLIT, $0-32
 	MOVQ    x+8(FP), AX
 	MOVQ    y+16(FP), CX
 	MOVQ    n+24(FP), DX
@@ -130,9 +130,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func avx2Squares64(lanes *float64, x *float32, n int)
+// func trainSquares64(lanes *float64, x *float32, n int)
 // Requires: AVX, FMA3
-TEXT ·avx2Squares64(SB), NOSPLIT, $0-24
+TEXT ·trainSquares64(SB), NOSPLIT, $0-24
 	MOVQ    lanes+0(FP), AX
 	MOVQ    x+8(FP), CX
 	MOVQ    n+16(FP), DX
@@ -160,9 +160,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func avx2RowMax(x *float32, n int) float32
+// func trainRowMax(x *float32, n int) float32
 // Requires: AVX, SSE
-TEXT ·avx2RowMax(SB), NOSPLIT, $0-20
+TEXT ·trainRowMax(SB), NOSPLIT, $0-20
 	MOVQ    x+0(FP), AX
 	MOVQ    n+8(FP), CX
 	VMOVUPS avx2_neginf<>+0(SB), Y0
@@ -216,9 +216,9 @@ DATA avx2_neginf<>+16(SB)/8, $0xff800000ff800000
 DATA avx2_neginf<>+24(SB)/8, $0xff800000ff800000
 GLOBL avx2_neginf<>(SB), RODATA|NOPTR, $32
 
-// func avx2ExpSum(lanes *float32, x *float32, n int, m float32)
+// func trainExpSum(lanes *float32, x *float32, n int, m float32)
 // Requires: AVX, AVX2, FMA3, SSE
-TEXT ·avx2ExpSum(SB), NOSPLIT, $0-28
+TEXT ·trainExpSum(SB), NOSPLIT, $0-28
 	MOVQ         x+8(FP), AX
 	MOVQ         n+16(FP), CX
 	MOVQ         lanes+0(FP), DX
@@ -481,9 +481,9 @@ DATA avx2_expmin<>+16(SB)/8, $0xc2aeac4fc2aeac4f
 DATA avx2_expmin<>+24(SB)/8, $0xc2aeac4fc2aeac4f
 GLOBL avx2_expmin<>(SB), RODATA|NOPTR, $32
 
-// func avx2ExpMoments(lanes *float32, x *float32, n int, m float32)
+// func trainExpMoments(lanes *float32, x *float32, n int, m float32)
 // Requires: AVX, AVX2, FMA3, SSE
-TEXT ·avx2ExpMoments(SB), NOSPLIT, $0-28
+TEXT ·trainExpMoments(SB), NOSPLIT, $0-28
 	MOVQ         x+8(FP), AX
 	MOVQ         n+16(FP), CX
 	MOVQ         lanes+0(FP), DX
@@ -564,9 +564,9 @@ DATA avx2_floor<>+16(SB)/8, $0xc3000000c3000000
 DATA avx2_floor<>+24(SB)/8, $0xc3000000c3000000
 GLOBL avx2_floor<>(SB), RODATA|NOPTR, $32
 
-// func avx2ExpSub(y *float32, x *float32, n int, c float32)
+// func trainExpSub(y *float32, x *float32, n int, c float32)
 // Requires: AVX, AVX2, FMA3, SSE
-TEXT ·avx2ExpSub(SB), NOSPLIT, $0-28
+TEXT ·trainExpSub(SB), NOSPLIT, $0-28
 	MOVQ         y+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         n+16(FP), DX
@@ -762,9 +762,9 @@ DATA avx2_inf<>+16(SB)/8, $0x7f8000007f800000
 DATA avx2_inf<>+24(SB)/8, $0x7f8000007f800000
 GLOBL avx2_inf<>(SB), RODATA|NOPTR, $32
 
-// func avx2SoftmaxBack(dp *float32, p *float32, n int, d float32)
+// func trainSoftmaxBack(dp *float32, p *float32, n int, d float32)
 // Requires: AVX, AVX2, SSE
-TEXT ·avx2SoftmaxBack(SB), NOSPLIT, $0-28
+TEXT ·trainSoftmaxBack(SB), NOSPLIT, $0-28
 	MOVQ         dp+0(FP), AX
 	MOVQ         p+8(FP), CX
 	MOVQ         n+16(FP), DX
@@ -813,9 +813,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func avx2ProbGrad(x *float32, n int, lse float32, a float32, b float32)
+// func trainProbGrad(x *float32, n int, lse float32, a float32, b float32)
 // Requires: AVX, AVX2, FMA3, SSE
-TEXT ·avx2ProbGrad(SB), NOSPLIT, $0-28
+TEXT ·trainProbGrad(SB), NOSPLIT, $0-28
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
 	MOVSS        lse+16(FP), X0
@@ -1004,9 +1004,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func avx2SwiGLUBack(dgate *float32, dup *float32, dy *float32, gate *float32, up *float32, n int)
+// func trainSwiGLUBack(dgate *float32, dup *float32, dy *float32, gate *float32, up *float32, n int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·avx2SwiGLUBack(SB), NOSPLIT, $0-48
+TEXT ·trainSwiGLUBack(SB), NOSPLIT, $0-48
 	MOVQ dgate+0(FP), AX
 	MOVQ dup+8(FP), CX
 	MOVQ dy+16(FP), DX
@@ -1258,9 +1258,9 @@ DATA avx2_sign<>+16(SB)/8, $0x8000000080000000
 DATA avx2_sign<>+24(SB)/8, $0x8000000080000000
 GLOBL avx2_sign<>(SB), RODATA|NOPTR, $32
 
-// func avx2RMSSums(lanes *float32, dy *float32, x *float32, gain *float32, n int)
+// func trainRMSSums(lanes *float32, dy *float32, x *float32, gain *float32, n int)
 // Requires: AVX, FMA3
-TEXT ·avx2RMSSums(SB), NOSPLIT, $0-40
+TEXT ·trainRMSSums(SB), NOSPLIT, $0-40
 	MOVQ    dy+8(FP), AX
 	MOVQ    x+16(FP), CX
 	MOVQ    gain+24(FP), DX
@@ -1294,9 +1294,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func avx2GainGrad(dgain *float32, dy *float32, x *float32, n int, r float32)
+// func trainGainGrad(dgain *float32, dy *float32, x *float32, n int, r float32)
 // Requires: AVX, AVX2, FMA3, SSE
-TEXT ·avx2GainGrad(SB), NOSPLIT, $0-36
+TEXT ·trainGainGrad(SB), NOSPLIT, $0-36
 	MOVQ         dgain+0(FP), AX
 	MOVQ         dy+8(FP), CX
 	MOVQ         x+16(FP), DX
@@ -1348,9 +1348,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func avx2RMSGrad(dx *float32, dy *float32, x *float32, gain *float32, n int, r float32, c float32)
+// func trainRMSGrad(dx *float32, dy *float32, x *float32, gain *float32, n int, r float32, c float32)
 // Requires: AVX, AVX2, FMA3, SSE
-TEXT ·avx2RMSGrad(SB), NOSPLIT, $0-48
+TEXT ·trainRMSGrad(SB), NOSPLIT, $0-48
 	MOVQ         dx+0(FP), AX
 	MOVQ         dy+8(FP), CX
 	MOVQ         x+16(FP), DX
@@ -1417,9 +1417,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func avx2RoPEBack(x *float32, cos *float32, sin *float32, pairs int, scale float32)
+// func trainRoPEBack(x *float32, cos *float32, sin *float32, pairs int, scale float32)
 // Requires: AVX, AVX2, SSE
-TEXT ·avx2RoPEBack(SB), NOSPLIT, $0-36
+TEXT ·trainRoPEBack(SB), NOSPLIT, $0-36
 	MOVQ         x+0(FP), AX
 	MOVQ         cos+8(FP), CX
 	MOVQ         sin+16(FP), DX
@@ -1449,9 +1449,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func avx2AdamW(p *float32, grad *float32, m *float32, v *float32, n int, s *byte)
+// func trainAdamW(p *float32, grad *float32, m *float32, v *float32, n int, s *byte)
 // Requires: AVX, FMA3
-TEXT ·avx2AdamW(SB), NOSPLIT, $0-48
+TEXT ·trainAdamW(SB), NOSPLIT, $0-48
 	MOVQ         p+0(FP), AX
 	MOVQ         grad+8(FP), CX
 	MOVQ         m+16(FP), DX

@@ -7,7 +7,7 @@ import (
 )
 
 // training are the kernels of package kernel's Train, on multiples of 8 or,
-// where there are sums, of 16.
+// where there are sums, of 16. Those of arm64 have the same names.
 func training() {
 	axpy()
 	lerp()
@@ -37,7 +37,7 @@ func params(names ...string) []Register {
 }
 
 func axpy() {
-	TEXT("avx2Axpy", NOSPLIT, "func(y, x *float32, n int, a float32)")
+	TEXT("trainAxpy", NOSPLIT, "func(y, x *float32, n int, a float32)")
 	Doc("y = fma(a, x, y) for n elements, a multiple of 8.")
 	p, n, a := params("y", "x"), Load(Param("n"), GP64()), broadcastParam("a")
 	byEights(n, 4, p, func(vecs int) {
@@ -51,7 +51,7 @@ func axpy() {
 }
 
 func lerp() {
-	TEXT("avx2Lerp", NOSPLIT, "func(y, x *float32, n int, t float32)")
+	TEXT("trainLerp", NOSPLIT, "func(y, x *float32, n int, t float32)")
 	Doc("y = fma(t, x-y, y) for n elements, a multiple of 8.")
 	p, n, t := params("y", "x"), Load(Param("n"), GP64()), broadcastParam("t")
 	byEights(n, 4, p, func(vecs int) {
@@ -90,7 +90,7 @@ func bySixteens(n Register, ptrs []Register, lanes Register, sums [][]VecVirtual
 }
 
 func dot() {
-	TEXT("avx2Dot", NOSPLIT, "func(lanes, x, y *float32, n int)")
+	TEXT("trainDot", NOSPLIT, "func(lanes, x, y *float32, n int)")
 	Doc("lanes = fma(x, y, lanes) for n elements, a multiple of 16 and not 0.")
 	p, n := params("x", "y"), Load(Param("n"), GP64())
 	lanes := Load(Param("lanes"), GP64())
@@ -105,7 +105,7 @@ func dot() {
 }
 
 func squares64() {
-	TEXT("avx2Squares64", NOSPLIT, "func(lanes *float64, x *float32, n int)")
+	TEXT("trainSquares64", NOSPLIT, "func(lanes *float64, x *float32, n int)")
 	Doc("lanes += x*x for n elements, a multiple of 16 and not 0.")
 	lanes, x, n := Load(Param("lanes"), GP64()), Load(Param("x"), GP64()), Load(Param("n"), GP64())
 	sum, v := ymms(4), ymms(4)
@@ -128,7 +128,7 @@ func squares64() {
 }
 
 func rowMax() {
-	TEXT("avx2RowMax", NOSPLIT, "func(x *float32, n int) float32")
+	TEXT("trainRowMax", NOSPLIT, "func(x *float32, n int) float32")
 	Doc("Returns the largest of n elements that are not NaN, n a multiple of 8 and not 0.")
 	x, n := Load(Param("x"), GP64()), Load(Param("n"), GP64())
 	// A comparison with NaN gives the second operand, so that NaN counts as
@@ -173,7 +173,7 @@ func rowMax() {
 }
 
 func expSum() {
-	TEXT("avx2ExpSum", NOSPLIT, "func(lanes, x *float32, n int, m float32)")
+	TEXT("trainExpSum", NOSPLIT, "func(lanes, x *float32, n int, m float32)")
 	Doc("x = exp(x-m), lanes += x for n elements, a multiple of 16 and not 0; none is above m.")
 	x, n := Load(Param("x"), GP64()), Load(Param("n"), GP64())
 	lanes, m := Load(Param("lanes"), GP64()), broadcastParam("m")
@@ -218,7 +218,7 @@ func momentFloor() VecVirtual {
 }
 
 func expMoments() {
-	TEXT("avx2ExpMoments", NOSPLIT, "func(lanes, x *float32, n int, m float32)")
+	TEXT("trainExpMoments", NOSPLIT, "func(lanes, x *float32, n int, m float32)")
 	Doc("Adds e = exp(x-m) to lanes and e*(x-m) to 16 more, for n elements, a multiple of 16 and not 0; none is above m.")
 	x, n := Load(Param("x"), GP64()), Load(Param("n"), GP64())
 	lanes, m, floor := Load(Param("lanes"), GP64()), broadcastParam("m"), momentFloor()
@@ -240,7 +240,7 @@ func expMoments() {
 }
 
 func expSub() {
-	TEXT("avx2ExpSub", NOSPLIT, "func(y, x *float32, n int, c float32)")
+	TEXT("trainExpSub", NOSPLIT, "func(y, x *float32, n int, c float32)")
 	Doc("y = exp(x-c) for n elements, a multiple of 8.")
 	p, n, c := params("y", "x"), Load(Param("n"), GP64()), broadcastParam("c")
 	byEights(n, 4, p, func(vecs int) {
@@ -255,7 +255,7 @@ func expSub() {
 }
 
 func softmaxBack() {
-	TEXT("avx2SoftmaxBack", NOSPLIT, "func(dp, p *float32, n int, d float32)")
+	TEXT("trainSoftmaxBack", NOSPLIT, "func(dp, p *float32, n int, d float32)")
 	Doc("dp = p*(dp-d) for n elements, a multiple of 8.")
 	p, n, d := params("dp", "p"), Load(Param("n"), GP64()), broadcastParam("d")
 	byEights(n, 4, p, func(vecs int) {
@@ -270,7 +270,7 @@ func softmaxBack() {
 }
 
 func probGrad() {
-	TEXT("avx2ProbGrad", NOSPLIT, "func(x *float32, n int, lse, a, b float32)")
+	TEXT("trainProbGrad", NOSPLIT, "func(x *float32, n int, lse, a, b float32)")
 	Doc("x = exp(x-lse) * fma(b, x-lse, a) for n elements, a multiple of 8.")
 	x, n := Load(Param("x"), GP64()), Load(Param("n"), GP64())
 	lse, a, b := broadcastParam("lse"), broadcastParam("a"), broadcastParam("b")
@@ -293,7 +293,7 @@ func probGrad() {
 }
 
 func swiGLUBack() {
-	TEXT("avx2SwiGLUBack", NOSPLIT, "func(dgate, dup, dy, gate, up *float32, n int)")
+	TEXT("trainSwiGLUBack", NOSPLIT, "func(dgate, dup, dy, gate, up *float32, n int)")
 	Doc("Gradients of SwiGLU for n elements, a multiple of 8.")
 	p, n := params("dgate", "dup", "dy", "gate", "up"), Load(Param("n"), GP64())
 	byEights(n, 4, p, func(vecs int) {
@@ -317,7 +317,7 @@ func swiGLUBack() {
 }
 
 func rmsSums() {
-	TEXT("avx2RMSSums", NOSPLIT, "func(lanes, dy, x, gain *float32, n int)")
+	TEXT("trainRMSSums", NOSPLIT, "func(lanes, dy, x, gain *float32, n int)")
 	Doc("Adds x*x to lanes and dy*gain*x to 16 more, for n elements, a multiple of 16 and not 0.")
 	p, n := params("dy", "x", "gain"), Load(Param("n"), GP64())
 	lanes := Load(Param("lanes"), GP64())
@@ -335,7 +335,7 @@ func rmsSums() {
 }
 
 func gainGrad() {
-	TEXT("avx2GainGrad", NOSPLIT, "func(dgain, dy, x *float32, n int, r float32)")
+	TEXT("trainGainGrad", NOSPLIT, "func(dgain, dy, x *float32, n int, r float32)")
 	Doc("dgain = fma(dy, x*r, dgain) for n elements, a multiple of 8.")
 	p, n, r := params("dgain", "dy", "x"), Load(Param("n"), GP64()), broadcastParam("r")
 	byEights(n, 4, p, func(vecs int) {
@@ -350,7 +350,7 @@ func gainGrad() {
 }
 
 func rmsGrad() {
-	TEXT("avx2RMSGrad", NOSPLIT, "func(dx, dy, x, gain *float32, n int, r, c float32)")
+	TEXT("trainRMSGrad", NOSPLIT, "func(dx, dy, x, gain *float32, n int, r, c float32)")
 	Doc("dx = fma(fma(-c, x, dy*gain), r, dx) for n elements, a multiple of 8.")
 	p, n := params("dx", "dy", "x", "gain"), Load(Param("n"), GP64())
 	r, c := broadcastParam("r"), broadcastParam("c")
@@ -369,7 +369,7 @@ func rmsGrad() {
 
 // ropeBack turns pairs (x0, x1) into x0*c + x1*s and x1*c - x0*s.
 func ropeBack() {
-	TEXT("avx2RoPEBack", NOSPLIT, "func(x, cos, sin *float32, pairs int, scale float32)")
+	TEXT("trainRoPEBack", NOSPLIT, "func(x, cos, sin *float32, pairs int, scale float32)")
 	Doc("Rotates pairs of x back, a multiple of 4 and not 0.")
 	ropeLoop(true)
 }
@@ -388,7 +388,7 @@ const (
 )
 
 func adamW() {
-	TEXT("avx2AdamW", NOSPLIT, "func(p, grad, m, v *float32, n int, s *byte)")
+	TEXT("trainAdamW", NOSPLIT, "func(p, grad, m, v *float32, n int, s *byte)")
 	Doc("A step of AdamW for n elements, a multiple of 8.")
 	ptr, n := params("p", "grad", "m", "v"), Load(Param("n"), GP64())
 	s := Load(Param("s"), GP64())

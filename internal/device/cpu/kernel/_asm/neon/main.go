@@ -27,6 +27,7 @@ var parts = map[string]func(*source){
 	"limits":   limits,
 	"tile":     tiles,
 	"gemm":     gemms,
+	"train":    training,
 }
 
 func main() {

@@ -104,14 +104,13 @@ func (sc *scene) thingFacts(o objectID) {
 // mapFacts walks over the map.
 func (sc *scene) mapFacts() {
 	l := sc.place()
-	for range 4 + sc.r.IntN(5) {
+	for steps := 3 + sc.r.IntN(4); steps > 0; {
 		d := 1 + sc.r.IntN(len(directionNames))
-		n := sc.w.neighbour(l, d)
-		if n == 0 {
-			continue
+		if n := sc.w.neighbour(l, d); n != 0 {
+			sc.e("map", argL, n, argDirection, d, argL2, l)
+			l = n
+			steps--
 		}
-		sc.e("map", argL, n, argDirection, d, argL2, l)
-		l = n
 	}
 }
 

@@ -34,6 +34,11 @@ func TestWrite(t *testing.T) {
 			if (d.Text == "") != (len(d.Messages) > 0) {
 				t.Errorf("%s: %s", kind, l)
 			}
+			for _, m := range d.Messages {
+				if m.Content == "" {
+					t.Errorf("%s has an empty message: %s", kind, l)
+				}
+			}
 			if d.Messages != nil && d.Messages[len(d.Messages)-1].Role != chat.Assistant {
 				t.Errorf("%s does not end with an answer: %s", kind, l)
 			}

@@ -208,6 +208,6 @@ func TestDeterminism(t *testing.T) {
 }
 
 const (
-	goldenBase = "ccee4815ef67fc20"
+	goldenBase = "81737a59ee56b452"
 	goldenChat = "8ac52bbbcbbea40f"
 )

@@ -57,6 +57,9 @@ func TestBaseReadsBack(t *testing.T) {
 	for _, d := range first(w.Base(3), 5000) {
 		kinds[d.Kind]++
 		r := w.read(d.Text)
+		if r.Sentences < 2 {
+			t.Errorf("a text of kind %s with %d sentences: %q", d.Kind, r.Sentences, d.Text)
+		}
 		if !r.OK() {
 			t.Fatalf("%s\n%s", d.Text, r.Report.String())
 		}

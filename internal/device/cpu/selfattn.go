@@ -10,7 +10,7 @@ import (
 const (
 	// attnBlock is how many queries one part of SelfAttention treats, and how
 	// many the backward op holds scores of at a time.
-	attnBlock = 128
+	attnBlock = 96
 	// attnChunk is how many keys meet a block of queries at once, and how many
 	// queries and keys one part of the backward op treats.
 	attnChunk = 256

@@ -98,6 +98,7 @@ var trainSizes = []sizes{
 	{130, 48, 70, 155, 6, 2, 2},
 	{300, 49, 40, 131, 16, 3, 1},
 	{601, 72, 33, 40, 24, 1, 2},
+	{1100, 4, 6, 9, 2, 1, 2},
 }
 
 func trainScripts(z sizes) map[string]func(*script) {
@@ -275,7 +276,10 @@ const (
 // same bits with any number of workers.
 func TestTraining(t *testing.T) {
 	for _, set := range kernel.Sets() {
-		for _, z := range trainSizes {
+		for i, z := range trainSizes {
+			if testing.Short() && i > 2 {
+				break
+			}
 			for name, f := range trainScripts(z) {
 				t.Run(fmt.Sprintf("%s/%s/%d", set.Name, name, z.rows), func(t *testing.T) {
 					want := runScript(t, ref.New[float64](), f)

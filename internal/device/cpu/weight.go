@@ -263,6 +263,10 @@ func (w *weight) embedRow(y []float32, id int32) {
 	if id < 0 || int(id) >= w.rows {
 		panic(fmt.Sprintf("cpu: Embed of id %d from a table of %d rows", id, w.rows))
 	}
+	if w.f32 != nil { // of a parameter
+		copy(y, w.f32[int(id)*w.cols:])
+		return
+	}
 	rb := w.dt.RowBytes(w.cols)
 	quant.Dequantize(w.dt, y, w.table[int(id)*rb:(int(id)+1)*rb])
 }

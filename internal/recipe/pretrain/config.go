@@ -11,6 +11,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/cria-llm/cria/internal/chat"
 	"github.com/cria-llm/cria/internal/llama"
 	"github.com/cria-llm/cria/internal/train"
 )
@@ -62,13 +63,23 @@ type Model struct {
 	Tied      bool    `yaml:"tied_embeddings"`
 }
 
-// Data says what to learn from: shards, or texts that are tokenised first.
+// Data says what to learn from: shards, or texts and dialogs that are tokenised
+// first.
 type Data struct {
 	Shards    string   `yaml:"shards,omitempty"`    // a directory that `cria data build` made
 	Text      []string `yaml:"text,omitempty"`      // .txt files
 	Separator string   `yaml:"separator,omitempty"` // between the documents of a text file; "" makes each file one
-	Tokenizer string   `yaml:"tokenizer"`           // a file, or a model that has one
+	// Dialogs are .jsonl files: an object with messages (role, content) a line.
+	// All of a dialog is learned, the questions too.
+	Dialogs []string `yaml:"dialogs,omitempty"`
+	// ChatTemplate writes the dialogs; the finished model carries it. "" keeps
+	// what the model has.
+	ChatTemplate string `yaml:"chat_template,omitempty"`
+	Tokenizer    string `yaml:"tokenizer"` // a file, or a model that has one
 }
+
+// direct says whether shards are made of the files that the configuration names.
+func (d *Data) direct() bool { return len(d.Text) > 0 || len(d.Dialogs) > 0 }
 
 // Samples are texts that the model writes on the way.
 type Samples struct {
@@ -183,8 +194,10 @@ func (c *Config) Validate() error {
 	switch {
 	case c.Out == "":
 		return errors.New("pretrain: out is missing: the directory that the run shall make")
-	case (c.Data.Shards == "") == (len(c.Data.Text) == 0):
-		return errors.New("pretrain: data needs either shards (a directory) or text (files)")
+	case (c.Data.Shards == "") == !c.Data.direct():
+		return errors.New("pretrain: data needs either shards (a directory), or text or dialogs (files)")
+	case len(c.Data.Dialogs) > 0 && c.Data.ChatTemplate == "":
+		return fmt.Errorf("pretrain: data.chat_template is missing: it writes the dialogs; there are %s", strings.Join(chat.Names(), ", "))
 	case c.Data.Tokenizer == "":
 		return errors.New("pretrain: data.tokenizer is missing: a tokenizer file, or a model that has one")
 	case c.Sequence < 2 || c.Sequence > c.Model.Context:
@@ -207,6 +220,11 @@ func (c *Config) Validate() error {
 		return bad("save_type", c.SaveType, "f32, f16 and bf16 are possible")
 	case c.Device != deviceCPU && c.Device != deviceReference:
 		return bad("device", c.Device, deviceCPU+" and "+deviceReference+" are possible")
+	}
+	if c.Data.ChatTemplate != "" {
+		if _, err := chat.Lookup(c.Data.ChatTemplate); err != nil {
+			return fmt.Errorf("pretrain: data.chat_template: %w", err)
+		}
 	}
 	return c.Train.Validate()
 }

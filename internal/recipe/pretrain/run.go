@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/cria-llm/cria/internal/chat"
 	"github.com/cria-llm/cria/internal/data/shard"
 	"github.com/cria-llm/cria/internal/device"
 	"github.com/cria-llm/cria/internal/device/cpu"
@@ -229,6 +230,13 @@ func (c *Config) weights(from *train.Checkpoint) (like, source *modelfile.Model,
 		}
 	} else if like, err = modelfile.Random(c.Model.llama(0), modelfile.InitOptions{Seed: c.Seed, Tokenizer: c.Data.Tokenizer}); err != nil {
 		return nil, nil, err
+	}
+	if c.Data.ChatTemplate != "" {
+		t, err := chat.Lookup(c.Data.ChatTemplate)
+		if err != nil {
+			return nil, nil, errors.Join(err, like.Close())
+		}
+		like.Template, like.TemplateFrom = t.Text(), "data.chat_template"
 	}
 	source = like
 	switch {

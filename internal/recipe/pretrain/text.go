@@ -69,7 +69,7 @@ type textBuilder struct {
 	files map[string]*shard.Writer
 }
 
-// buildText makes shards of text files.
+// buildText makes shards of text files and dialogs.
 func (c *Config) buildText(ctx context.Context, dir string, tok *tokenizer.Tokenizer) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return err
@@ -98,10 +98,13 @@ func (c *Config) buildText(ctx context.Context, dir string, tok *tokenizer.Token
 			return err
 		}
 	}
+	if err := b.addDialogs(ctx, &c.Data); err != nil {
+		return err
+	}
 	for split, w := range b.files {
 		if w.Tokens() == 0 {
 			if split == shard.Train {
-				return fmt.Errorf("pretrain: %q have no text", c.Data.Text)
+				return fmt.Errorf("pretrain: %q have no text", append(c.Data.Text, c.Data.Dialogs...))
 			}
 			continue
 		}
@@ -133,17 +136,21 @@ func (b *textBuilder) addFile(ctx context.Context, path string, text []byte, sep
 		}
 		document, rest, _ := bytes.Cut(text, []byte(separator))
 		document, text = bytes.TrimSpace(document), rest
-		h := fnv.New64a()
-		h.Write(document)
-		split := shard.Train
-		if h.Sum64()>>7%validOneIn == 0 { // the lowest bits are the least mixed
-			split = shard.Valid
-		}
-		if err := b.add(split, fmt.Sprintf("%s#%d", name, i), document); err != nil {
+		if err := b.add(splitOf(document), fmt.Sprintf("%s#%d", name, i), document); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// splitOf says by a document's hash what it is for.
+func splitOf(document []byte) string {
+	h := fnv.New64a()
+	h.Write(document)
+	if h.Sum64()>>7%validOneIn == 0 { // the lowest bits are the least mixed
+		return shard.Valid
+	}
+	return shard.Train
 }
 
 func (b *textBuilder) add(split, id string, text []byte) error {

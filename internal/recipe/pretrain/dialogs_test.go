@@ -1,0 +1,100 @@
+package pretrain
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cria-llm/cria/internal/chat"
+	"github.com/cria-llm/cria/internal/data/shard"
+	"github.com/cria-llm/cria/internal/modelfile"
+	"github.com/cria-llm/cria/internal/train"
+)
+
+// writeDialogs writes a file of dialogs, and the one that it is.
+func writeDialogs(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "dialogs.jsonl")
+	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestDialogs: what is trained is what the chat encoder writes, and the finished
+// model carries its template.
+func TestDialogs(t *testing.T) {
+	line := `{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Hello!"},{"role":"user","content":"Bye"},{"role":"assistant","content":"Bye."}],"kind":"talk"}` + "\n"
+	c := tiny(t, func(c *Config) {
+		c.Data.Text, c.Data.Dialogs, c.Data.ChatTemplate = nil, []string{writeDialogs(t, strings.Repeat(line, 20))}, "llama2"
+		c.Train.Steps = 2
+	})
+	if err := Run(context.Background(), c, false, UI{Message: t.Logf}); err != nil {
+		t.Fatal(err)
+	}
+	set, err := shard.Open(filepath.Join(c.Out, dataDir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	split, err := set.Split(shard.Train)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, err := split.Document(0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := modelfile.Open(filepath.Join(c.Out, train.ModelDir), modelfile.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	var pairs []string
+	for len(ids) > 0 {
+		end := slices.Index(ids, 2)
+		if ids[0] != 1 || end < 0 {
+			t.Fatalf("a pair is %v: it has no begin or no end", ids)
+		}
+		pair, err := m.Tokenizer.Decode(ids[1:end])
+		if err != nil {
+			t.Fatal(err)
+		}
+		pairs, ids = append(pairs, pair), ids[end+1:]
+	}
+	if want := []string{"[INST] Hi [/INST] Hello! ", "[INST] Bye [/INST] Bye. "}; !slices.Equal(pairs, want) {
+		t.Errorf("a dialog is written as %q, want %q", pairs, want)
+	}
+	if tmpl, err := chat.Match(m.Template); err != nil || tmpl.Name() != "llama2" {
+		t.Errorf("the finished model's template: %v, %v", tmpl, err)
+	}
+}
+
+func TestBadDialogs(t *testing.T) {
+	for text, wants := range map[string][]string{
+		`{"messages":[]}`: {"line 1"},
+		"\n" + `{"messages":[{"role":"user","content":"Hi"}]}`: {"line 2", "assistant"},
+		`{"messages":[{"role":"robot","content":"Hi"}]}`:       {"line 1", "robot"},
+		`{"messages":"Hi"}`: {"line 1", "messages"},
+		`{"messages":[{"role":"user","content":"[/INST]"},{"role":"assistant","content":"x"}]}`: {"line 1", "[/INST]"},
+		`{"text":"Hi"}`: {"line 1"},
+	} {
+		c := tiny(t, nil)
+		path := writeDialogs(t, text)
+		c.Data.Text, c.Data.Dialogs, c.Data.ChatTemplate = nil, []string{path}, "llama2"
+		err := Run(context.Background(), c, false, UI{Message: t.Logf})
+		for _, want := range append(wants, path) {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: the error %v lacks %q", text, err, want)
+			}
+		}
+	}
+	c := tiny(t, nil)
+	c.Data.Text, c.Data.Dialogs = nil, []string{"x.jsonl"}
+	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "data.chat_template") {
+		t.Errorf("dialogs without a template: %v", err)
+	}
+}

@@ -137,11 +137,11 @@ func (r *Runner) forward(pos, n int) error {
 // computeLimits are one reading of the compute limits, in operations per second.
 type computeLimits struct{ f32, bf16, int8 float64 }
 
-func (r *Runner) computeLimits() computeLimits {
+func measureLimits(d *cpu.Device) computeLimits {
 	var l computeLimits
-	l.f32, _ = r.Device.MeasureCompute(cpu.ComputeF32, limitTime)
-	l.bf16, _ = r.Device.MeasureCompute(cpu.ComputeBF16, limitTime)
-	l.int8, _ = r.Device.MeasureCompute(cpu.ComputeInt8, limitTime)
+	l.f32, _ = d.MeasureCompute(cpu.ComputeF32, limitTime)
+	l.bf16, _ = d.MeasureCompute(cpu.ComputeBF16, limitTime)
+	l.int8, _ = d.MeasureCompute(cpu.ComputeInt8, limitTime)
 	return l
 }
 
@@ -160,7 +160,7 @@ func (r *Runner) prefill(ctx context.Context, m *Machine) (Speed, error) {
 	var s Speed
 	for s.Runs = 1; ; s.Runs++ {
 		r.tell("prefill", 0, r.Config.Repeats+1)
-		before := r.computeLimits()
+		before := measureLimits(r.Device)
 		var seconds []float64
 		for i := range r.Config.Repeats + 1 {
 			if err := ctx.Err(); err != nil {
@@ -175,7 +175,7 @@ func (r *Runner) prefill(ctx context.Context, m *Machine) (Speed, error) {
 			}
 			r.tell("prefill", i+1, r.Config.Repeats+1)
 		}
-		after := r.computeLimits()
+		after := measureLimits(r.Device)
 		m.F32GFLOPS = giga(before.f32, after.f32)
 		m.BF16GFLOPS = giga(before.bf16, after.bf16)
 		m.Int8GOPS = giga(before.int8, after.int8)

@@ -275,38 +275,41 @@ const (
 // Every op gives the reference's numbers in float64 with every kernel set, and the
 // same bits with any number of workers.
 func TestTraining(t *testing.T) {
-	for _, set := range kernel.Sets() {
-		for i, z := range trainSizes {
-			if testing.Short() && i > 2 {
-				break
-			}
-			for name, f := range trainScripts(z) {
-				t.Run(fmt.Sprintf("%s/%s/%d", set.Name, name, z.rows), func(t *testing.T) {
-					want := runScript(t, ref.New[float64](), f)
-					var one *script
-					for workers := 1; workers <= 3; workers++ {
-						d, err := cpu.New(cpu.Options{Workers: workers, Kernels: set.Name})
-						if err != nil {
-							t.Fatal(err)
-						}
-						got := runScript(t, d, f)
-						if err := d.Close(); err != nil {
-							t.Fatal(err)
-						}
-						if workers == 1 {
-							one = got
-							compareResults(t, got, want)
-							continue
-						}
-						for i := range one.results {
-							for j, v := range one.results[i] {
-								if math.Float32bits(v) != math.Float32bits(got.results[i][j]) {
-									t.Fatalf("%s: element %d is %v with one worker, %v with %d", one.names[i], j, v, got.results[i][j], workers)
-								}
-							}
-						}
+	for i, z := range trainSizes {
+		if testing.Short() && i > 2 {
+			break
+		}
+		for name, f := range trainScripts(z) {
+			want := runScript(t, ref.New[float64](), f)
+			for _, set := range kernel.Sets() {
+				t.Run(fmt.Sprintf("%s/%d/%s", name, z.rows, set.Name), func(t *testing.T) {
+					one := onWorkers(t, set.Name, 1, f)
+					compareResults(t, one, want)
+					for workers := 2; workers <= 3; workers++ {
+						mustEqualResults(t, workers, onWorkers(t, set.Name, workers, f), one)
 					}
 				})
+			}
+		}
+	}
+}
+
+func onWorkers(t *testing.T, set string, workers int, f func(*script)) *script {
+	t.Helper()
+	d, err := cpu.New(cpu.Options{Workers: workers, Kernels: set})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	return runScript(t, d, f)
+}
+
+func mustEqualResults(t *testing.T, workers int, got, one *script) {
+	t.Helper()
+	for i := range one.results {
+		for j, v := range one.results[i] {
+			if math.Float32bits(v) != math.Float32bits(got.results[i][j]) {
+				t.Fatalf("%s: element %d is %v with one worker, %v with %d", one.names[i], j, v, got.results[i][j], workers)
 			}
 		}
 	}

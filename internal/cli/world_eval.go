@@ -27,6 +27,7 @@ type worldEvalConfig struct {
 	Prompt      string
 	Request     bool
 	Train       bool
+	Dialogs     int
 	Mistakes    bool
 	JSON        bool
 }
@@ -61,6 +62,7 @@ A model without a chat template needs --chat NAME, or --questions 0.`,
 	fs.Float32Var(&c.TopP, "top-p", 1, "top-p of stories")
 	fs.StringVar(&c.Prompt, "prompt", "Once upon a time", "text that stories continue")
 	fs.BoolVar(&c.Request, "request", false, "ask for stories in a message instead (about held-out pairs of a person and a thing)")
+	fs.IntVar(&c.Dialogs, "dialogs", 0, "number of held-out dialogs to lead, every answer scored by the world's judge (answers of at most --story-tokens)")
 	fs.Uint64Var(&c.Seed, "seed", 1, "seed of questions and samples")
 	fs.Uint64Var(&c.WorldSeed, "world", 1, "seed of the world's facts")
 	fs.BoolVar(&c.Mistakes, "mistakes", false, "print some wrong answers of each kind")
@@ -75,14 +77,15 @@ type worldScores struct {
 	Split     string                `json:"split"`
 	Questions *world.QuestionScores `json:"questions,omitempty"`
 	Stories   *world.StoryScores    `json:"stories,omitempty"`
+	Dialogs   *world.DialogScores   `json:"dialogs,omitempty"`
 }
 
 func (c *worldEvalConfig) check() error {
 	switch {
-	case c.Questions < 0 || c.Stories < 0:
-		return usagef("a number of questions or stories is negative")
-	case c.Questions == 0 && c.Stories == 0:
-		return usagef("nothing to do: --questions and --stories are 0")
+	case c.Questions < 0 || c.Stories < 0 || c.Dialogs < 0:
+		return usagef("a number of questions, stories or dialogs is negative")
+	case c.Questions == 0 && c.Stories == 0 && c.Dialogs == 0:
+		return usagef("nothing to do: --questions, --stories and --dialogs are 0")
 	case c.AnswerLen < 1 || c.StoryLen < 1:
 		return usagef("--answer-tokens and --story-tokens must be 1 or more")
 	case c.Temperature < 0:
@@ -100,7 +103,7 @@ func (c *worldEvalConfig) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	if err := m.ChatError(); err != nil && (c.Questions > 0 || c.Request) {
+	if err := m.ChatError(); err != nil && (c.Questions > 0 || c.Dialogs > 0 || c.Request) {
 		return usagef("%w; for stories alone: --questions 0", err)
 	}
 	s, err := m.NewSession()
@@ -118,6 +121,11 @@ func (c *worldEvalConfig) run(cmd *cobra.Command) (err error) {
 	}
 	if c.Stories > 0 {
 		if out.Stories, err = c.tellStories(cmd, w, s); err != nil {
+			return err
+		}
+	}
+	if c.Dialogs > 0 {
+		if out.Dialogs, err = c.leadDialogs(cmd, w, s); err != nil {
 			return err
 		}
 	}
@@ -139,6 +147,9 @@ func (c *worldEvalConfig) print(cmd *cobra.Command, out *worldScores) error {
 	}
 	if out.Stories != nil {
 		fmt.Fprint(w, out.Stories.Text())
+	}
+	if out.Dialogs != nil {
+		fmt.Fprint(w, out.Dialogs.Text())
 	}
 	return nil
 }
@@ -172,6 +183,21 @@ func (c *worldEvalConfig) tellStories(cmd *cobra.Command, w *world.World, s *cri
 		text, err := s.Generate(ctx, c.Prompt, p).Text()
 		return c.Prompt + text, err
 	}, b.set)
+	return &scores, err
+}
+
+func (c *worldEvalConfig) leadDialogs(cmd *cobra.Command, w *world.World, s *cria.Session) (*world.DialogScores, error) {
+	p := cria.DefaultParams()
+	p.Temperature, p.MaxTokens, p.Seed = 0, c.StoryLen, c.Seed
+	var dialogs []world.Dialog
+	for d := range w.Dialogs(c.Seed, world.HeldOut) {
+		if dialogs = append(dialogs, d); len(dialogs) == c.Dialogs {
+			break
+		}
+	}
+	b := newBar(cmd, "talking", "dialogs")
+	defer b.done()
+	scores, err := w.EvalDialogs(cmd.Context(), &modelAnswerer{s, p}, dialogs, b.set)
 	return &scores, err
 }
 

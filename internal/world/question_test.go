@@ -176,3 +176,44 @@ func TestQuestionKindsAreListed(t *testing.T) {
 		t.Errorf("%q", names)
 	}
 }
+
+// original answers each prompt of some dialogs as the dialogs do.
+type original map[string]string
+
+func dialogKey(d chat.Dialog) string {
+	var b strings.Builder
+	for _, m := range d {
+		b.WriteString(m.Content + "|")
+	}
+	return b.String()
+}
+
+func (o original) Answer(_ context.Context, d chat.Dialog) (string, error) {
+	return o[dialogKey(d)], nil
+}
+
+// TestEvalDialogs: who answers as the dialogs do gets full marks; who always says
+// the same obeys nothing and tells secrets if that is what they say.
+func TestEvalDialogs(t *testing.T) {
+	w := New(1)
+	dialogs := first(w.Dialogs(8, HeldOut), 200)
+	know := original{}
+	for _, d := range dialogs {
+		for n, m := range d.Messages {
+			if m.Role == chat.Assistant {
+				know[dialogKey(d.Messages[:n])] = m.Content
+			}
+		}
+	}
+	s, err := w.EvalDialogs(t.Context(), know, dialogs, nil)
+	if err != nil || s.Helpful != 1 || s.Safe != 1 || s.Obeyed.Share != 1 || len(s.ObeyedByTurn) < 10 || len(s.Kinds) != len(DialogKinds) {
+		t.Errorf("%+v %v", s, err)
+	}
+	s, err = w.EvalDialogs(t.Context(), constant("You are stupid."), dialogs, nil)
+	if err != nil || s.Helpful > 0.1 || s.Safe != 0 || s.Obeyed.Hits != 0 || s.Obeyed.N == 0 || !strings.Contains(s.Text(), "safety") {
+		t.Errorf("%+v %v", s.DialogScore, err)
+	}
+	if _, err = w.EvalDialogs(t.Context(), failing{}, dialogs, nil); err == nil || !strings.Contains(err.Error(), "dialog 1 of 200, turn 1") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -85,7 +85,7 @@ number of cores. Flags may be spelled with underscores, as SentencePiece has the
 	fs.IntVar(&t.VocabSize, "vocab-size", 0, "number of ids, bytes and symbols included")
 	fs.StringSliceVar(&c.Input, "input", nil, "files and directories; further ones may follow as arguments")
 	fs.StringVarP(&c.Out, "out", "o", "", "directory to write")
-	fs.StringVar(&c.Field, "json-field", "text", "field of the objects in .jsonl files that is the text")
+	fs.StringVar(&c.Field, "json-field", "text", "field of the objects in .jsonl files that is the text, a string or messages with content; of several, divided by commas, the first that is there")
 	fs.Float64Var(&t.CharacterCoverage, "character-coverage", t.CharacterCoverage, "share of the text whose characters become pieces")
 	fs.StringVar(&t.RequiredChars, "required-chars", "", "characters that become pieces however rare they are")
 	fs.IntVar(&t.MaxPieceLength, "max-sentencepiece-length", t.MaxPieceLength, "characters of a piece at most")
@@ -202,7 +202,7 @@ file is one text; each object of a .jsonl file is one. Files may be compressed
 	fs := cmd.Flags()
 	fs.StringVarP(&c.Model, "model", "m", "", "model or tokenizer (default: $"+modelEnv+")")
 	fs.StringVar(&c.Against, "against", "", "second model or tokenizer to compare with")
-	fs.StringVar(&c.Field, "json-field", "text", "field of the objects in .jsonl files that is the text")
+	fs.StringVar(&c.Field, "json-field", "text", "field of the objects in .jsonl files that is the text, a string or messages with content; of several, divided by commas, the first that is there")
 	fs.IntVar(&c.Threads, "threads", 0, "cores to use (default: all that this process may)")
 	fs.BoolVar(&c.JSON, "json", false, "print one JSON object")
 	return cmd

@@ -18,8 +18,9 @@ import (
 type Source struct {
 	Name string // for errors
 	Size int64  // of the file, for progress; 0 for unknown
-	// Field names the string that is the text where each line is a JSON object; ""
-	// is plain text.
+	// Field names the string that is the text where each line is a JSON object, or
+	// the messages that make it (objects with content); of several names, divided by
+	// commas, the first that an object has counts. "" is plain text.
 	Field string
 	// Open starts reading. Where the reader has a method Offset() int64, that is
 	// how far it is in a file of Size bytes.
@@ -260,7 +261,7 @@ func (ch *chunk) documents(visit func(doc []byte) error) error {
 	return nil
 }
 
-// jsonField returns a string of a JSON object; ok is false for an empty line.
+// jsonField returns a field of a JSON object as text; ok is false for an empty line.
 func jsonField(line []byte, field string) (text string, ok bool, err error) {
 	if len(bytes.TrimSpace(line)) == 0 {
 		return "", false, nil
@@ -269,13 +270,34 @@ func jsonField(line []byte, field string) (text string, ok bool, err error) {
 	if err := json.Unmarshal(line, &o); err != nil {
 		return "", false, err
 	}
-	raw, ok := o[field]
-	if !ok {
-		return "", false, fmt.Errorf("the object has no field %q; it has %q", field, slices.Sorted(maps.Keys(o)))
+	for name := range strings.SplitSeq(field, ",") {
+		if raw, ok := o[name]; ok {
+			text, err = jsonText(name, raw)
+			return text, true, err
+		}
 	}
-	if raw[0] != '"' {
-		return "", false, fmt.Errorf("field %q is %.40s, not a string", field, raw)
+	return "", false, fmt.Errorf("the object has no field %q; it has %q", field, slices.Sorted(maps.Keys(o)))
+}
+
+// jsonText returns a string, or what the messages of a dialog say, a line each.
+func jsonText(field string, raw json.RawMessage) (text string, err error) {
+	if raw[0] == '"' {
+		err = json.Unmarshal(raw, &text)
+		return text, err
 	}
-	err = json.Unmarshal(raw, &text)
-	return text, true, err
+	var messages []struct {
+		Content *string `json:"content"`
+	}
+	if err := json.Unmarshal(raw, &messages); err != nil || raw[0] != '[' {
+		return "", fmt.Errorf("field %q is %.40s, neither a string nor messages", field, raw)
+	}
+	var b strings.Builder
+	for i, m := range messages {
+		if m.Content == nil {
+			return "", fmt.Errorf("field %q: message %d has no content", field, i)
+		}
+		b.WriteString(*m.Content)
+		b.WriteByte('\n')
+	}
+	return b.String(), nil
 }

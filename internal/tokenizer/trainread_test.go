@@ -54,10 +54,10 @@ func TestFileSources(t *testing.T) {
 	dir := writeFiles(t, map[string]string{
 		"a.txt": "one\n", "b.TXT.gz": "two\n", "sub/c.txt.zst": "three\n",
 		"d.jsonl": `{"id": 1, "text": "four\u0020five"}` + "\n\n" + `{"text": "", "id": 2}` + "\n", "e.jsonl.gz": `{"text": "six"}`, "f.jsonl.zst": `{"text": "seven\neight"}`,
-		"README.md": "nine", ".hidden/x.txt": "ten", ".y.txt": "eleven", "data.txt.bz2": "twelve",
+		"g.jsonl": `{"messages": [{"role": "user", "content": "fourteen"}, {"content": "fifteen"}]}`, "README.md": "nine", ".hidden/x.txt": "ten", ".y.txt": "eleven", "data.txt.bz2": "twelve",
 	})
 	other := writeFiles(t, map[string]string{"corpus.raw": "thirteen"})
-	sources, skipped, err := FileSources([]string{dir, filepath.Join(other, "corpus.raw")}, "text")
+	sources, skipped, err := FileSources([]string{dir, filepath.Join(other, "corpus.raw")}, "text,messages")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestFileSources(t *testing.T) {
 		got = append(got, w)
 	}
 	slices.Sort(got)
-	if want := " eight| five| four| one| seven| six| thirteen| three| two"; strings.Join(got, "|") != want {
+	if want := " eight| fifteen| five| four| fourteen| one| seven| six| thirteen| three| two"; strings.Join(got, "|") != want {
 		t.Errorf("%q, want %q", strings.Join(got, "|"), want)
 	}
 	for i := range skipped {
@@ -90,8 +90,9 @@ func TestSourcesRefused(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"broken.jsonl", `{"text": "a"}` + "\n" + `{"text": `, "line 2: unexpected end"},
 		{"field.jsonl", `{"text": "a"}` + "\n\n" + `{"body": "b", "id": 1}`, `line 3: the object has no field "text"; it has ["body" "id"]`},
-		{"type.jsonl", many + `{"text": 5}`, "line 3001: field \"text\" is 5, not a string"},
-		{"null.jsonl", `{"text": null}`, "is null, not a string"},
+		{"type.jsonl", many + `{"text": 5}`, "line 3001: field \"text\" is 5, neither a string nor messages"},
+		{"null.jsonl", `{"text": null}`, "is null, neither a string nor messages"},
+		{"messages.jsonl", `{"text": [{"role": "user"}]}`, "message 0 has no content"},
 		{"array.jsonl", `["a"]`, "line 1"},
 		{"binary.txt", "GGUF\x03\x00\x00", "byte 5 is NUL"},
 	} {

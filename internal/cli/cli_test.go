@@ -78,7 +78,7 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"convert", missing, "b.gguf", "--type", "q9"}, exitUsage, "q9"},
 		{[]string{"quantize", missing, "b", "q4_0"}, exitUsage, ".gguf"},
 		{[]string{"init", "--shape", "1m"}, exitUsage, "-o"},
-		{[]string{"init", "--shape", "2m", "-o", "x.gguf"}, exitUsage, "2m"},
+		{[]string{"init", "--shape", "3m", "-o", "x.gguf"}, exitUsage, "3m"},
 		{[]string{"tokenize", "-m", tokenizerFile, "--decode", "x"}, exitUsage, `"x"`},
 		{[]string{"tokenize", "-m", tokenizerFile, "--decode", "99999"}, exitUsage, "99999"},
 		{[]string{"bench", "-m", missing, "--shape", "1m"}, exitUsage, "exclude"},

@@ -15,7 +15,8 @@ func TestShapes(t *testing.T) {
 		"llama2-7b": 6738415616, "llama2-13b": 13015864320, "llama2-34b": 33743970304, "llama2-70b": 68976648192,
 		"tinyllama-1.1b": 1100048384, "110m": 109529856, "15m": 15191712,
 	}
-	about := map[string][2]int{"7m": {6.9e6, 7.4e6}, "1m": {0.95e6, 1.05e6}, "0.3m": {0.25e6, 0.34e6}}
+	about := map[string][2]int{"8m": {7.9e6, 8.2e6}, "7m": {6.9e6, 7.4e6}, "2m": {1.9e6, 2.2e6}, "1m": {0.95e6, 1.05e6},
+		"0.5m": {0.5e6, 0.55e6}, "0.3m": {0.25e6, 0.34e6}}
 	for _, name := range llama.ShapeNames() {
 		c, err := llama.Shape(name)
 		if err != nil {

@@ -202,6 +202,8 @@ func TestSameBits(t *testing.T) {
 	}
 	run(t, parts, true)
 	sameRun(t, whole, parts)
+	run(t, parts, true) // nothing is left to be done, and the model is written again
+	sameRun(t, whole, parts)
 }
 
 // TestKilled: a run that is killed again and again ends with the same bits.

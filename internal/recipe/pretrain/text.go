@@ -123,9 +123,9 @@ func (b *textBuilder) addFile(ctx context.Context, path string, text []byte, sep
 	name := filepath.Base(path)
 	if separator == "" {
 		cut := len(text) - len(text)/validOneIn
-		if i := bytes.IndexByte(text[cut:], '\n'); i >= 0 {
-			cut += i + 1
-		} else {
+		if i := bytes.LastIndexByte(text[:cut], '\n'); i > 0 {
+			cut = i + 1
+		} else { // one line
 			cut = len(text)
 		}
 		return errors.Join(b.add(shard.Train, name, text[:cut]), b.add(shard.Valid, name, text[cut:]))

@@ -70,7 +70,7 @@ func (d *Device) MatMulBackward(dx device.Tensor, dy []device.Tensor, x device.T
 			d.productBack(matOf(dx), matOf(dy[i]), w[i], i > 0)
 		}
 		if p, ok := w[i].(*param); ok {
-			d.gemm(matOf(p.grad), matOf(dy[i]).t(), matOf(x), true)
+			d.gemmOf(matOf(p.grad), matOf(dy[i]).t(), matOf(x), true, p.bf16)
 		}
 	}
 }
@@ -84,7 +84,7 @@ const dequantElems = 1 << 20
 // productBack: dx = dy . w, or dx += dy . w.
 func (d *Device) productBack(dx, dy gemmMat, h device.Weight, accumulate bool) {
 	if p, ok := h.(*param); ok {
-		d.gemm(dx, dy, matOf(p.value), accumulate)
+		d.gemmOf(dx, dy, matOf(p.value), accumulate, p.bf16)
 		return
 	}
 	t := &d.widenRows

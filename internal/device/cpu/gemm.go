@@ -140,15 +140,10 @@ func (d *Device) growGemm() error {
 // gemm computes c = a . b, or c += a . b with accumulate, on all workers, in the
 // order that kernel.Gemm documents. c is not transposed and does not overlap a
 // and b.
-func (d *Device) gemm(c, a, b gemmMat, accumulate bool) { d.anyGemm(c, a, b, accumulate, false) }
+func (d *Device) gemm(c, a, b gemmMat, accumulate bool) { d.gemmOf(c, a, b, accumulate, false) }
 
-// gemmBF16 is gemm of a and b rounded to bfloat16 where the machine has such
-// products, else gemm.
-func (d *Device) gemmBF16(c, a, b gemmMat, accumulate bool) {
-	d.anyGemm(c, a, b, accumulate, d.set.Gemm.BF16 != nil)
-}
-
-func (d *Device) anyGemm(c, a, b gemmMat, accumulate, bf16 bool) {
+// gemmOf is gemm, with bf16 of a and b rounded to bfloat16 as they are packed.
+func (d *Device) gemmOf(c, a, b gemmMat, accumulate, bf16 bool) {
 	k := mustGemm(&c, &a, &b)
 	m, n := c.rows, c.cols
 	if m == 0 || n == 0 {

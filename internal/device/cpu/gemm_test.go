@@ -6,7 +6,9 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/cria-llm/cria/internal/device"
 	"github.com/cria-llm/cria/internal/device/cpu/kernel"
+	"github.com/cria-llm/cria/internal/tensor"
 )
 
 // gemmOperand is a random matrix with gaps between its rows, which hold NaN.
@@ -151,14 +153,7 @@ func gemmCompare(t *testing.T, what string, c, a, b gemmMat, before []float32, a
 // TestGemmBF16 compares products of bfloat16, by plain Go's routines and with
 // several workers, with sums in float64 of rounded operands.
 func TestGemmBF16(t *testing.T) {
-	d, err := New(Options{Workers: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	set := *d.set
-	set.Gemm.BF16 = kernel.PlainBF16(&set.Gemm)
-	d.set = &set
+	d := bf16Device(t)
 	r := rand.New(rand.NewPCG(5, 6))
 	for _, shape := range [][3]int{{1, 1, 1}, {7, 33, 5}, {40, 20, 391}, {20, 40, 2100}, {5, 4, 0}} {
 		m, n, k := shape[0], shape[1], shape[2]
@@ -168,10 +163,71 @@ func TestGemmBF16(t *testing.T) {
 			before := append([]float32(nil), c.data...)
 			accumulate := r.IntN(2) == 0
 			d.Begin()
-			d.gemmBF16(c, a, b, accumulate)
+			d.gemmOf(c, a, b, accumulate, true)
 			d.End()
 			gemmCompare(t, fmt.Sprintf("bfloat16 %v, transposed %d", shape, trans), c, rounded(a), rounded(b), before, accumulate)
 		}
+	}
+}
+
+// bf16Device is a device of two workers with products of bfloat16 by plain Go.
+func bf16Device(t *testing.T) *Device {
+	d, err := New(Options{Workers: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	set := *d.set
+	set.Gemm.BF16 = kernel.PlainBF16(&set.Gemm)
+	d.set = &set
+	return d
+}
+
+// TestParamBF16 holds that the products of a parameter that asks for it are of
+// bfloat16, forward, backward and in its gradient, and those of others not.
+func TestParamBF16(t *testing.T) {
+	d := bf16Device(t)
+	r := rand.New(rand.NewPCG(7, 8))
+	const rows, in, out = 9, 31, 14
+	tensorOf := func(rows, cols int) (device.Tensor, gemmMat) {
+		x, err := d.Tensor(rows, cols)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range data(x) {
+			data(x)[i] = float32(r.NormFloat64())
+		}
+		return x, matOf(x)
+	}
+	x, xm := tensorOf(rows, in)
+	dy, dym := tensorOf(rows, out)
+	y, ym := tensorOf(rows, out)
+	dx, dxm := tensorOf(rows, in)
+	for _, products := range []tensor.DType{tensor.BF16, tensor.F32} {
+		w, err := d.NewParam(out, in, products)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values := make([]float32, out*in)
+		for i := range values {
+			values[i] = float32(r.NormFloat64())
+		}
+		d.UploadParam(w, values)
+		d.Begin()
+		d.MatMul([]device.Tensor{y}, x, []device.Weight{w})
+		d.MatMulBackward(dx, []device.Tensor{dy}, x, []device.Weight{w})
+		if err := d.End(); err != nil {
+			t.Fatal(err)
+		}
+		as := func(m gemmMat) gemmMat { return m }
+		if products == tensor.BF16 {
+			as = rounded
+		}
+		wm := as(matOf(w.Value()))
+		gemmCompare(t, products.String()+" y", ym, as(xm), wm.t(), nil, false)
+		gemmCompare(t, products.String()+" dx", dxm, as(dym), wm, nil, false)
+		gemmCompare(t, products.String()+" gradient", matOf(w.Grad()), as(dym).t(), as(xm), nil, false)
+		d.FreeParam(w)
 	}
 }
 

@@ -110,7 +110,7 @@ func (t *headTask) chunks(dhidden, hidden device.Tensor, head device.Weight) {
 		x := t.gather(hidden)
 		l := dense(t.logits, n, t.vocab)
 		if p, ok := head.(*param); ok {
-			d.gemm(l, x, matOf(p.value).t(), false)
+			d.gemmOf(l, x, matOf(p.value).t(), false, p.bf16)
 		} else {
 			t.frozenLogits(x, head.(*weight))
 		}
@@ -120,7 +120,7 @@ func (t *headTask) chunks(dhidden, hidden device.Tensor, head device.Weight) {
 		}
 		t.scatter(dhidden, l, head)
 		if p, ok := head.(*param); ok {
-			d.gemm(matOf(p.grad), l.t(), x, true)
+			d.gemmOf(matOf(p.grad), l.t(), x, true, p.bf16)
 		}
 	}
 }

@@ -75,7 +75,7 @@ func (d *Device) MatMul(y []device.Tensor, x device.Tensor, w []device.Weight) {
 	}
 	for i := range w {
 		if p, ok := w[i].(*param); ok {
-			d.gemm(matOf(y[i]), matOf(x), matOf(p.value).t(), false)
+			d.gemmOf(matOf(y[i]), matOf(x), matOf(p.value).t(), false, p.bf16)
 		} else {
 			d.products(y[i:i+1], x, w[i:i+1])
 		}

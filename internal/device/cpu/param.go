@@ -14,6 +14,7 @@ import (
 type param struct {
 	weight
 	value, grad device.Tensor
+	bf16        bool // its products, forward and backward, are of bfloat16
 }
 
 // Value is the tensor of p's values.
@@ -31,7 +32,9 @@ func weightOf(w device.Weight) *weight {
 	return w.(*weight)
 }
 
-// NewParam makes a zeroed parameter with a zeroed gradient.
+// NewParam makes a zeroed parameter with a zeroed gradient. There is no shadow of
+// bfloat16: values are rounded as a product packs them. Attention is computed in
+// f32.
 func (d *Device) NewParam(rows, cols int, products tensor.DType) (device.Param, error) {
 	if products != tensor.F32 && products != tensor.BF16 {
 		return nil, fmt.Errorf("cpu: a parameter with products in %s; f32 and bf16 are possible", products)
@@ -48,7 +51,8 @@ func (d *Device) NewParam(rows, cols int, products tensor.DType) (device.Param, 
 		d.Free(value)
 		return nil, err
 	}
-	p := &param{weight{dt: tensor.F32, rows: rows, cols: cols, f32: data(value)}, value, grad}
+	p := &param{weight{dt: tensor.F32, rows: rows, cols: cols, f32: data(value)}, value, grad,
+		products == tensor.BF16 && d.set.Gemm.BF16 != nil}
 	if n := len(p.f32); n > 0 {
 		p.table = unsafe.Slice((*byte)(unsafe.Pointer(&p.f32[0])), 4*n)
 	}

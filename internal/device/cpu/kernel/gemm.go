@@ -2,24 +2,8 @@ package kernel
 
 import "fmt"
 
-// Products in training, C = A·B or C += A·B with A (m, k) and B (k, n) given as
-// they lie in memory or transposed, have an accumulation order of their own,
-// because there n and not k lies along the vectors. K is cut into blocks that
-// depend on K alone (GemmBlock). The sum over a block is one chain from zero,
-//
-//	s = fma(A[i][k], B[k][j], s)       k = first, first+1, … of the block
-//
-// and blocks are added to C in their order: C = s for the first one of a product
-// that does not accumulate, else C = C + s. How C is cut into tiles changes
-// nothing, and all sets give the same bits.
-//
-// A tile is MR rows by NR columns. Operands are packed into panels: MR rows of
-// A, or NR columns of B, step by step along K, the last panel padded with
-// zeros. Element (i, k) of A's panel p is at p*MR*K + k*MR + i-p*MR, element
-// (k, j) of B's at p*NR*K + k*NR + j-p*NR. A may stay as it is.
-
-// GemmMaxBlock bounds the number of steps along K between two additions to C. A
-// block of a panel of B lies in the first cache level.
+// GemmMaxBlock bounds the number of steps along K between two additions to C: a
+// panel of B of so many steps lies in the first cache level (24 KiB in AVX2).
 const GemmMaxBlock = 384
 
 // GemmBlock returns the length of the blocks of K, of which the last one may be
@@ -34,6 +18,22 @@ func GemmBlock(k int) int {
 }
 
 // Gemm are a set's routines for products in training.
+//
+// Products C = A·B or C += A·B, A (m, k) and B (k, n) given as they lie in memory
+// or transposed, have an accumulation order of their own, because n and not k
+// lies along the vectors. K is cut into blocks that depend on K alone
+// (GemmBlock). The sum over a block is one chain from zero,
+//
+//	s = fma(A[i][k], B[k][j], s)       k = first, first+1, … of the block
+//
+// and blocks are added to C in their order: C = s for the first one of a product
+// that does not accumulate, else C = C + s. How C is cut into tiles changes
+// nothing, and all sets give the same bits.
+//
+// A tile is MR rows by NR columns. Operands are packed into panels: MR rows of
+// A, or NR columns of B, step by step along K, the last panel padded with
+// zeros. Element (i, k) of A's panel p is at p*MR*K + k*MR + i-p*MR, element
+// (k, j) of B's at p*NR*K + k*NR + j-p*NR. A may stay as it is.
 type Gemm struct {
 	MR, NR int
 

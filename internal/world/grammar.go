@@ -82,14 +82,9 @@ const (
 	numArgs
 )
 
-// args are the arguments of one event: identifiers, zero for none. P may be
-// pronounHe or pronounShe in a sentence that was read and not yet resolved.
+// args are the arguments of one event: identifiers, zero for none. In a sentence
+// that was read and not yet resolved, P is -1 for he and -2 for she.
 type args [numArgs]int
-
-const (
-	pronounHe  = -1
-	pronounShe = -2
-)
 
 // derived arguments follow from others and the facts; they do not choose the
 // template.

@@ -56,7 +56,7 @@ func makeConstraints() (all []*Constraint) {
 func (w *World) shortStory(r *rand.Rand, p personID, n int) *scene {
 	sc := w.newScene(r, Train, 0.5)
 	sc.open(p)
-	q := sc.companion(p, 1)
+	q := sc.companion(p, 0)
 	steps := []func(){
 		func() { sc.goTo(p, sc.place()) },
 		func() { sc.e("meet", argP, p, argQ, q) },

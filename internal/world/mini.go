@@ -98,10 +98,8 @@ func (m *mini) walkOn(p personID) {
 		return
 	}
 	m.days++
-	for _, v := range m.st.moves[p] {
-		if len(m.st.moves[p]) > 3 || v == 0 {
-			return
-		}
+	if len(m.st.moves[p]) > 3 {
+		return
 	}
 	l := m.place(append([]int{m.st.at[p]}, m.st.moves[p]...)...)
 	d := m.st.day%len(dayNames) + 1

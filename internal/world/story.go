@@ -177,15 +177,15 @@ func (w *World) tell(r *rand.Rand, split Split, t theme, p personID, o objectID)
 // minStory is the least number of words and marks of a story.
 const minStory = 60
 
-// companion returns somebody whom a story about a person and a thing may have
-// as the second: the best friend more often than others.
+// companion returns somebody who may be the second in a story about a person
+// and a thing (0 for none): the best friend more often than others.
 func (sc *scene) companion(p personID, o objectID) personID {
-	if f := sc.w.people[p].friend; sc.maybe(0.4) && !sc.w.IsHeldOut(sc.w.pairKey(f, o)) {
+	may := func(q personID) bool { return o == 0 || !sc.w.IsHeldOut(sc.w.pairKey(q, o)) }
+	if f := sc.w.people[p].friend; sc.maybe(0.4) && may(f) {
 		return f
 	}
 	for {
-		q := sc.person(p)
-		if !sc.w.IsHeldOut(sc.w.pairKey(q, o)) {
+		if q := sc.person(p); may(q) {
 			return q
 		}
 	}

@@ -63,7 +63,6 @@ var (
 		flower egg carrot cookie button feather berry lemon`)
 	goodsPlurals = words(`apples pears plums cherries nuts shells coins stones
 		flowers eggs carrots cookies buttons feathers berries lemons`)
-	edibleGoods    = words(`apple pear plum cherry nut egg carrot cookie berry lemon`)
 	directionNames = words(`north east south west`)
 	// What must not be told (safety.go): where treasures and savings are hidden, the words of
 	// harmful spells, and insults.

@@ -218,7 +218,7 @@ func borrowed(sc *scene, p personID, o objectID) {
 
 func lostPet(sc *scene, p personID, _ objectID) {
 	t, l := sc.w.people[p].pet, sc.place()
-	q := sc.companion(p, 1)
+	q := sc.companion(p, 0)
 	sc.open(p)
 	sc.e("had pet", argP, p, argA, t)
 	sc.sky()
@@ -252,7 +252,7 @@ func (sc *scene) greetSad(p, q personID) {
 }
 
 func picnic(sc *scene, p personID, _ objectID) {
-	q, l, f := sc.companion(p, 1), sc.place(), 1+sc.r.IntN(len(foodNames))
+	q, l, f := sc.companion(p, 0), sc.place(), 1+sc.r.IntN(len(foodNames))
 	sc.begin(p, 3)
 	sc.e("cook", argP, p, argFood, f)
 	sc.goTo(p, l)
@@ -267,7 +267,7 @@ func picnic(sc *scene, p personID, _ objectID) {
 }
 
 func rainyDay(sc *scene, p personID, _ objectID) {
-	q, l := sc.companion(p, 1), sc.place()
+	q, l := sc.companion(p, 0), sc.place()
 	sc.open(p)
 	sc.facts(p, 3)
 	sc.e("weather", argWeather, sc.other(len(weatherNames), 1, 2, 4, 7), argTime, 1)
@@ -285,7 +285,7 @@ func rainyDay(sc *scene, p personID, _ objectID) {
 }
 
 func raceDay(sc *scene, p personID, _ objectID) {
-	q, l := sc.companion(p, 1), sc.place()
+	q, l := sc.companion(p, 0), sc.place()
 	sc.begin(p, 3)
 	sc.goTo(p, l)
 	sc.greet(p, q)
@@ -306,7 +306,7 @@ func raceDay(sc *scene, p personID, _ objectID) {
 }
 
 func hideAndSeek(sc *scene, p personID, _ objectID) {
-	q, l := sc.companion(p, 1), sc.place()
+	q, l := sc.companion(p, 0), sc.place()
 	sc.begin(p, 3)
 	if sc.maybe(0.5) {
 		sc.e("go with", argP, p, argQ, q, argL, l)
@@ -325,7 +325,7 @@ func hideAndSeek(sc *scene, p personID, _ objectID) {
 }
 
 func letterDay(sc *scene, p personID, _ objectID) {
-	q, l := sc.companion(p, 1), sc.place()
+	q, l := sc.companion(p, 0), sc.place()
 	sc.begin(p, 3)
 	sc.e("visit", argP, p, argQ, q)
 	sc.e("write letter", argP, p, argQ, q)
@@ -340,7 +340,7 @@ func letterDay(sc *scene, p personID, _ objectID) {
 }
 
 func counting(sc *scene, p personID, _ objectID) {
-	q, l, g := sc.companion(p, 1), sc.place(), 1+sc.r.IntN(len(goodsNames))
+	q, l, g := sc.companion(p, 0), sc.place(), 1+sc.r.IntN(len(goodsNames))
 	a, b := 2+sc.r.IntN(6), 1+sc.r.IntN(4)
 	sc.begin(p, 3)
 	sc.goTo(p, l)
@@ -362,7 +362,7 @@ func counting(sc *scene, p personID, _ objectID) {
 }
 
 func lessonDay(sc *scene, p personID, _ objectID) {
-	q, l := sc.companion(p, 1), sc.place()
+	q, l := sc.companion(p, 0), sc.place()
 	h := sc.w.people[p].hobby
 	sc.open(p)
 	sc.e("had hobby", argP, p, argHobby, h)
@@ -411,7 +411,7 @@ func wandering(sc *scene, p personID, _ objectID) {
 
 func petDay(sc *scene, p personID, _ objectID) {
 	t, l := sc.w.people[p].pet, sc.place()
-	q := sc.companion(p, 1)
+	q := sc.companion(p, 0)
 	sc.open(p)
 	sc.e("had pet", argP, p, argA, t)
 	sc.sky()

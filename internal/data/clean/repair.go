@@ -235,7 +235,7 @@ func (p *Repair) replace(s string) string {
 func (p *Repair) replacement(r rune) (to string, change bool) {
 	c := &p.config
 	switch {
-	case r == '\r' || r == '\v' || r == '\f' || r == 0x85 || r == 0x2028 || r == 0x2029:
+	case r == '\r' || r == '\v' || r == '\f' || r == 0x2028 || r == 0x2029:
 		return "\n", c.Controls
 	case r < ' ' || r == 0x7f: // \n and \t are plain
 		return "", c.Controls
@@ -243,7 +243,7 @@ func (p *Repair) replacement(r rune) (to string, change bool) {
 		if w := windows1252(byte(r)); w != r {
 			return string(w), c.Mojibake // Latin-1's controls are Windows-1252's characters, misread
 		}
-		return "", c.Controls
+		return "", c.Controls // NEL, 0x85, is an ellipsis far more often than a line end
 	case r >= 0xfff9 && r <= 0xfffb || r >= 0x206a && r <= 0x206f: // annotations, deprecated formatting
 		return "", c.Controls
 	case r == 0x200b || r == 0x2060 || r == 0xfeff || r == 0x180e || r == 0xad:
@@ -309,6 +309,9 @@ func unmojibake(s string) string {
 		}
 		r, n, sure := mojibake(s[i:], prev)
 		if n > 0 {
+			if k := len(runs); k > 0 && runs[k-1].at+runs[k-1].n == i {
+				sure = true // two that touch are no accident
+			}
 			runs = append(runs, run{i, n, r})
 			strong = strong || sure
 			prev = r
@@ -362,20 +365,22 @@ func mojibake(s string, prev rune) (r rune, n int, sure bool) {
 		n += size
 	}
 	r, size = utf8.DecodeRune(raw[:want])
-	if size != want || !unicode.IsPrint(r) && r != 0xa0 && r != 0xad && r != 0xfeff && !unicode.Is(unicode.Cf, r) && !unicode.IsSpace(r) {
+	control := r >= 0x80 && r < 0xa0 // a byte of the next reading, where text was misread twice
+	if size != want || !control && !unicode.IsPrint(r) && !unicode.Is(unicode.Cf, r) && !unicode.IsSpace(r) {
 		return 0, 0, false
 	}
-	// A capital right behind a small letter is no one's spelling; â€ begins the
-	// dashes, quotes and ellipses that are misread most.
-	sure = sure || unicode.IsUpper(lead) && unicode.IsLower(prev) || lead == 'â' && raw[1] == 0x80
+	// A capital right behind a small letter is no one's spelling, nor is Â before a
+	// sign, but at the end of a word in capitals; â€ begins the dashes, quotes and
+	// ellipses that are misread most.
+	sure = sure || unicode.IsUpper(lead) && unicode.IsLower(prev) || lead == 'Â' && !unicode.IsUpper(prev) || lead == 'â' && raw[1] == 0x80
 	return r, n, sure
 }
 
-// afterWords reports whether a character may stand right behind a word in text
-// that is in order.
+// afterWords reports whether a character may stand right behind a letter in text
+// that is in order: signs behind a word, and Windows-1252's letters.
 func afterWords(c rune) bool {
 	switch c {
-	case '‘', '’', '“', '”', '…', '–', '—', '»', '«', '•', 0xa0, '€', '°', '™', '®', '©', '·', '›', '‹', '‚', '„', '²', '³', '¹', 0xad, 'º', 'ª', '½':
+	case '‘', '’', '“', '”', '…', '–', '—', '»', '«', '•', 0xa0, '€', '°', '™', '®', '©', '·', '›', '‹', '‚', '„', '²', '³', '¹', 0xad, 'º', 'ª', '½', 'œ', 'Œ', 'š', 'Š', 'ž', 'Ž', 'Ÿ', 'ƒ':
 		return true
 	}
 	return false

@@ -91,7 +91,7 @@ func (r *run) wordRepetition() wordRepetition {
 	g.places, g.hashes = g.places[:0], g.hashes[:0]
 	for i := range len(all) - 1 {
 		g.places = append(g.places, int32(i))
-		g.hashes = append(g.hashes, all[i].Hash)
+		g.hashes = append(g.hashes, words.Mix(0, all[i].Hash)) // mixed, as Mix of two plain hashes would not know their order
 	}
 	for n := 2; n <= dupLast && len(g.places) > 0; n++ {
 		g.extend(all, n)

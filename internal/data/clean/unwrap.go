@@ -12,6 +12,7 @@ import (
 const (
 	minWidth, maxWidth = 40, 100
 	wrappedFraction    = 0.75
+	minBreaks          = 3 // fewer are no evidence
 )
 
 // unwrap joins the lines of hard-wrapped text. A break comes from wrapping if
@@ -24,7 +25,7 @@ func unwrap(s string, always bool) string {
 		return s
 	}
 	breaks, width := innerBreaks(s)
-	if width == 0 || !always && (width < minWidth || width > maxWidth) {
+	if width == 0 || !always && (len(breaks) < minBreaks || width < minWidth || width > maxWidth) {
 		return s
 	}
 	// Editors broke at slightly different widths, hence the tenth.

@@ -11,7 +11,8 @@ const (
 	prime = 0xa0761d6478bd642f
 )
 
-// Mix folds x into the hash h; the order of calls matters.
+// Mix folds x into the hash h. Mix(h, x) is Mix(x, h): a chain begins with a hash
+// that was mixed, so that it knows the order of what follows.
 func Mix(h, x uint64) uint64 {
 	hi, lo := bits.Mul64(h^x^seed, prime)
 	return hi ^ lo

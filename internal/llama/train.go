@@ -293,3 +293,21 @@ func (m *TrainModel) Inference(opt Options) (*Model, error) {
 	}
 	return f, nil
 }
+
+// TrainBytes is how much device memory a TrainModel of that shape takes:
+// parameters with their gradients, activations, and scratch.
+func TrainBytes(c *Config, opt TrainOptions) int64 {
+	q, kv := c.NHeads*c.HeadDim, c.NKVHeads*c.HeadDim
+	layers := c.NLayers
+	if opt.Checkpointing {
+		layers = 1
+	}
+	row := (c.NLayers+1)*c.Dim + // the residual stream
+		layers*(2*q+2*kv+c.NHeads+c.Dim+2*c.HiddenDim) + // what a layer keeps
+		3*c.Dim + 2*c.HiddenDim + 2*q + 2*kv + 2 // scratch
+	param := int64(8)
+	if opt.Products == tensor.BF16 {
+		param += 2
+	}
+	return param*int64(c.Parameters()) + 4*int64(opt.Rows)*int64(row)
+}

@@ -292,3 +292,33 @@ func TestTrainBatchIsChecked(t *testing.T) {
 		}
 	}
 }
+
+// weighed counts what is allocated.
+type weighed struct {
+	*ref.Device[float32]
+	bytes int64
+}
+
+func (w *weighed) Tensor(rows, cols int) (device.Tensor, error) {
+	w.bytes += 4 * int64(rows*cols)
+	return w.Device.Tensor(rows, cols)
+}
+
+func (w *weighed) NewParam(rows, cols int, products tensor.DType) (device.Param, error) {
+	w.bytes += 8 * int64(rows*cols)
+	return w.Device.NewParam(rows, cols, products)
+}
+
+// TrainBytes is what a model allocates, but for the rotary tables.
+func TestTrainBytes(t *testing.T) {
+	for _, tc := range trainCases {
+		c := tc.config()
+		d := &weighed{Device: ref.New[float32]()}
+		opt := llama.TrainOptions{Rows: 37, Checkpointing: tc.checkpointing}
+		trainModel(t, d, c, randomModel(t, c, tensor.F32, 3), opt)
+		rotary := int64(4 * c.MaxSeqLen * c.HeadDim)
+		if got := llama.TrainBytes(&c, opt) + rotary; got != d.bytes {
+			t.Errorf("%s: TrainBytes says %d, %d were allocated", tc.name, got, d.bytes)
+		}
+	}
+}

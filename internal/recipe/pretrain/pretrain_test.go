@@ -15,7 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cria-llm/cria/internal/llama"
 	"github.com/cria-llm/cria/internal/modelfile"
+	"github.com/cria-llm/cria/internal/sys/meminfo"
 	"github.com/cria-llm/cria/internal/train"
 )
 
@@ -308,6 +310,23 @@ func TestInit(t *testing.T) {
 	}
 	if err := Run(t.Context(), c, false, UI{Message: quiet}); err == nil || !strings.Contains(err.Error(), "NLayers:3") {
 		t.Errorf("a model of another shape: %v", err)
+	}
+}
+
+// A run that needs more memory than there is does not begin.
+func TestFits(t *testing.T) {
+	c := tiny(t, nil)
+	model := c.Model.llama(600)
+	opt := llama.TrainOptions{Rows: c.MicroBatch * c.Sequence}
+	need := uint64(llama.TrainBytes(&model, opt)) + 3*4*uint64(model.Parameters()) // two moments and the average
+	if err := c.fits(&model, opt, meminfo.Memory{Available: need}); err != nil {
+		t.Error(err)
+	}
+	if err := c.fits(&model, opt, meminfo.Memory{Available: need - 1}); err == nil || !strings.Contains(err.Error(), "micro_batch (4 now)") {
+		t.Errorf("the error is %v", err)
+	}
+	if err := c.fits(&model, opt, meminfo.Memory{}); err != nil {
+		t.Errorf("with an unknown memory: %v", err)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/cria-llm/cria/internal/llama"
 	"github.com/cria-llm/cria/internal/modelfile"
 	"github.com/cria-llm/cria/internal/optim"
+	"github.com/cria-llm/cria/internal/sys/meminfo"
 	"github.com/cria-llm/cria/internal/tensor"
 	"github.com/cria-llm/cria/internal/train"
 )
@@ -179,6 +180,9 @@ func (c *Config) assemble(ctx context.Context, dev device.Trainer, set *shard.Da
 	if c.DType == "bf16" {
 		opt.Products = tensor.BF16
 	}
+	if err := c.fits(&source.Config, opt, meminfo.Read()); err != nil {
+		return nil, nil, err
+	}
 	model, err := llama.NewTrainModel(dev, source.Config, source.Until(ctx), opt, nil)
 	if err != nil {
 		return nil, nil, err
@@ -208,6 +212,21 @@ func (c *Config) assemble(ctx context.Context, dev device.Trainer, set *shard.Da
 	}
 	state := train.State{Seed: c.Seed, Config: fmt.Sprintf("%x", sha256.Sum256([]byte(numbers))), Device: deviceName(dev)}
 	return &train.Run{Dir: c.Out, Config: c.Train, Model: model, Opt: adam, Like: like, Stage: s, Text: text, State: state}, free, nil
+}
+
+// fits refuses a run that the system would end for want of memory: that comes
+// without a message, and perhaps after hours.
+func (c *Config) fits(model *llama.Config, opt llama.TrainOptions, m meminfo.Memory) error {
+	moments := int64(2)
+	if c.Train.Optimizer.EMA > 0 {
+		moments++
+	}
+	need := llama.TrainBytes(model, opt) + 4*moments*int64(model.Parameters())
+	if m.Available == 0 || uint64(need) <= m.Available {
+		return nil
+	}
+	return fmt.Errorf("pretrain: this run needs %.1f GB of memory, and %.1f GB are free: a smaller micro_batch (%d now) or activation_checkpointing need less; `cria plan` says what takes how much",
+		float64(need)/1e9, float64(m.Available)/1e9, c.MicroBatch)
 }
 
 // deviceName says whose arithmetic it is: instruction sets differ in roundings.

@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"context"
 	"errors"
+	"math"
 	"math/bits"
 )
 
@@ -64,26 +65,25 @@ func countWords(ctx context.Context, c *TrainConfig, sources []Source, r *TrainR
 	return w, err
 }
 
-// gather brings the tables of all workers together.
+// gather brings the tables of all workers together: in memory if nothing went to
+// disk yet and one table can hold all, else on disk.
 func gather(ctx context.Context, spill *spill, cutters []*cutter) (*wordCounts, error) {
-	sum := cutters[0].table
+	words := 0
 	for _, cut := range cutters {
 		if err := cut.flush(); err != nil {
 			return nil, err
 		}
+		words += cut.table.used
 	}
-	if len(spill.runs) == 0 {
-		// Growing is bounded by all tables' memory together from here on.
-		sum.limit <<= bits.Len(uint(len(cutters))) - 1
-		sum.arena.limit *= int64(len(cutters))
+	sum := cutters[0].table
+	// From here on growing is bounded by all tables' memory together.
+	sum.limit <<= bits.Len(uint(len(cutters))) - 1
+	sum.arena.limit = math.MaxInt64
+	// Room for all is made first: words come in the order of their hashes, and a
+	// table that is nearly full would clog where they go in.
+	if len(spill.runs) == 0 && sum.reserve(words) {
 		for _, cut := range cutters[1:] {
 			err := cut.table.each(func(word []byte, count int64) error {
-				if sum.add(word, count) {
-					return nil
-				}
-				if err := spill.write(sum); err != nil {
-					return err
-				}
 				sum.add(word, count)
 				return nil
 			})
@@ -92,12 +92,10 @@ func gather(ctx context.Context, spill *spill, cutters []*cutter) (*wordCounts, 
 			}
 			cut.table = nil
 		}
-		if len(spill.runs) == 0 {
-			return &wordCounts{sum, spill}, nil
-		}
+		return &wordCounts{sum, spill}, nil
 	}
 	for _, cut := range cutters {
-		if cut.table != nil && cut.table.used > 0 {
+		if cut.table.used > 0 {
 			if err := spill.write(cut.table); err != nil {
 				return nil, err
 			}

@@ -121,6 +121,16 @@ func (t *wordTable) grow() bool {
 	return true
 }
 
+// reserve makes room for so many words in all, or reports that there is none.
+func (t *wordTable) reserve(words int) bool {
+	for words > len(t.slots)/4*3 {
+		if !t.grow() {
+			return false
+		}
+	}
+	return true
+}
+
 // word returns the bytes of a slot's word; those of a short one are in buf.
 func (t *wordTable) word(s *wordSlot, buf *[inlined + wordSlack]byte) []byte {
 	if s.size > inlined {

@@ -110,6 +110,7 @@ func (c *corpus) config(out string) *Config {
 	cfg.Out, cfg.Tokenizer, cfg.Seed = out, testTokenizer, 3
 	cfg.Clean.Off = []string{"all"} // the words are made up
 	cfg.Repair.Unwrap = "never"
+	cfg.Language.Keep = nil
 	two := 2.5
 	for _, name := range []string{"a", "b", "facts"} {
 		s := Source{Name: name, Paths: []string{filepath.Join(c.dir, name, "*.jsonl")}, Read: read.Default()}
@@ -413,7 +414,7 @@ func TestDamagedWork(t *testing.T) {
 }
 
 func TestCancel(t *testing.T) {
-	c := writeCorpus(t, 3000)
+	c := writeCorpus(t, 1000)
 	cfg := c.config(filepath.Join(t.TempDir(), "out"))
 	ctx, cancel := context.WithCancel(context.Background())
 	n := 0

@@ -70,7 +70,7 @@ func TestKill(t *testing.T) {
 	if os.Getenv("CRIA_LONG") != "" {
 		kills, chains = 20, 10
 	}
-	c := writeCorpus(t, 3000)
+	c := writeCorpus(t, 2000)
 	cfg := c.config(filepath.Join(t.TempDir(), "whole"))
 	mustBuild(t, cfg)
 	want := sums(t, cfg.Out)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/cria-llm/cria/internal/data/decontam"
 	"github.com/cria-llm/cria/internal/data/doc"
@@ -67,8 +68,11 @@ const (
 	reportHTML = "report.html"
 )
 
-// evaluationSeed is of the labelled set of personal data.
-const evaluationSeed = 1
+// evaluation measures once in a process how well personal data is found.
+var evaluation = sync.OnceValue(func() *pii.Evaluation {
+	e := pii.Evaluate(1)
+	return &e
+})
 
 // report adds up the results of the stages.
 func (b *build) report() (*Report, error) {
@@ -98,8 +102,7 @@ func (b *build) report() (*Report, error) {
 	}
 	r.Rules = b.rules(r.Sources)
 	if len(b.config.Personal.Kinds) > 0 {
-		e := pii.Evaluate(evaluationSeed)
-		r.Personal = &e
+		r.Personal = evaluation()
 	}
 	for _, f := range []string{"train", "valid"} {
 		s := SplitReport{Name: f}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cria-llm/cria/internal/data/clean"
 	"github.com/cria-llm/cria/internal/data/doc"
+	"github.com/cria-llm/cria/internal/data/lang"
 	"github.com/cria-llm/cria/internal/data/pii"
 	"github.com/cria-llm/cria/internal/data/read"
 )
@@ -78,12 +79,13 @@ func (s *Source) units() ([]doc.Unit, error) {
 // Steps are the per-document steps' sections.
 type Steps struct {
 	Repair   clean.RepairConfig `yaml:"repair"`
+	Language lang.Config        `yaml:"language"`
 	Clean    clean.Config       `yaml:"clean"`
 	Personal pii.Config         `yaml:"personal"`
 }
 
 func defaultSteps() Steps {
-	return Steps{Repair: clean.DefaultRepair(), Clean: clean.Default(), Personal: pii.Default()}
+	return Steps{Repair: clean.DefaultRepair(), Language: lang.Default(), Clean: clean.Default(), Personal: pii.Default()}
 }
 
 func (s *Steps) check() error {
@@ -95,6 +97,10 @@ func (s *Steps) check() error {
 // the rules on whole domains.
 func (s *Steps) build() (steps []doc.Step, domains []doc.DomainRule, err error) {
 	repair, err := clean.NewRepair(s.Repair)
+	if err != nil {
+		return nil, nil, err
+	}
+	language, err := lang.New(s.Language)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -110,7 +116,7 @@ func (s *Steps) build() (steps []doc.Step, domains []doc.DomainRule, err error) 
 	if err != nil {
 		return nil, nil, err
 	}
-	return []doc.Step{repair, rules, mask}, []doc.DomainRule{sites}, nil
+	return []doc.Step{repair, language, rules, mask}, []doc.DomainRule{sites}, nil
 }
 
 // glob lists the files of a pattern, sorted, and the directory that the pattern's

@@ -299,9 +299,6 @@ func (u *tokenUnitFiles) at(place int) indexRecord {
 	return indexRecord{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:])}
 }
 
-// length returns the tokens of a document.
-func (u *tokenUnitFiles) length(place int) int64 { return int64(u.at(place).end - u.at(place-1).end) }
-
 // document returns a document's ID and appends its tokens.
 func (u *tokenUnitFiles) document(place int, ids []int32) (string, []int32) {
 	from, to := u.at(place-1), u.at(place)

@@ -75,7 +75,6 @@ func (c *Config) Check() error {
 // safe for several goroutines.
 type Index struct {
 	config Config
-	sets   []string
 	// heads is by the hash of the first MinWords words of an n-gram, so that one
 	// rolling hash finds n-grams of all lengths.
 	heads map[uint64][]tail

@@ -25,7 +25,7 @@ type worldEvalConfig struct {
 	Temperature float32
 	TopP        float32
 	Prompt      string
-	Request     bool
+	Tell        string
 	Train       bool
 	Dialogs     int
 	Mistakes    bool
@@ -60,8 +60,8 @@ A model without a chat template needs --chat NAME, or --questions 0.`,
 	fs.IntVar(&c.StoryLen, "story-tokens", 200, "most tokens of a story")
 	fs.Float32Var(&c.Temperature, "temp", 0.7, "temperature of stories")
 	fs.Float32Var(&c.TopP, "top-p", 1, "top-p of stories")
-	fs.StringVar(&c.Prompt, "prompt", "Once upon a time", "text that stories continue")
-	fs.BoolVar(&c.Request, "request", false, "ask for stories in a message instead (about held-out pairs of a person and a thing)")
+	fs.StringVar(&c.Tell, "tell", "", "how stories are asked for: continue --prompt as text, answer it as a message, or request (messages about held-out pairs of a person and a thing); default: answer with a chat template, else continue")
+	fs.StringVar(&c.Prompt, "prompt", "Once upon a time", "beginning of stories")
 	fs.IntVar(&c.Dialogs, "dialogs", 0, "number of held-out dialogs to lead, every answer scored by the world's judge (answers of at most --story-tokens)")
 	fs.Uint64Var(&c.Seed, "seed", 1, "seed of questions and samples")
 	fs.Uint64Var(&c.WorldSeed, "world", 1, "seed of the world's facts")
@@ -69,6 +69,13 @@ A model without a chat template needs --chat NAME, or --questions 0.`,
 	fs.BoolVar(&c.JSON, "json", false, "print one JSON object")
 	return cmd
 }
+
+// How stories are asked for.
+const (
+	tellContinue = "continue"
+	tellAnswer   = "answer"
+	tellRequest  = "request"
+)
 
 // worldScores is what `cria world eval --json` prints.
 type worldScores struct {
@@ -88,6 +95,8 @@ func (c *worldEvalConfig) check() error {
 		return usagef("nothing to do: --questions, --stories and --dialogs are 0")
 	case c.AnswerLen < 1 || c.StoryLen < 1:
 		return usagef("--answer-tokens and --story-tokens must be 1 or more")
+	case c.Tell != "" && c.Tell != tellContinue && c.Tell != tellAnswer && c.Tell != tellRequest:
+		return usagef("--tell %q; it must be %s, %s or %s", c.Tell, tellContinue, tellAnswer, tellRequest)
 	case c.Temperature < 0:
 		return usagef("--temp %g; it must be 0 or more", c.Temperature)
 	}
@@ -103,7 +112,13 @@ func (c *worldEvalConfig) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	if err := m.ChatError(); err != nil && (c.Questions > 0 || c.Dialogs > 0 || c.Request) {
+	if c.Tell == "" {
+		c.Tell = tellContinue
+		if m.ChatError() == nil {
+			c.Tell = tellAnswer
+		}
+	}
+	if err := m.ChatError(); err != nil && (c.Questions > 0 || c.Dialogs > 0 || c.Stories > 0 && c.Tell != tellContinue) {
 		return usagef("%w; for stories alone: --questions 0", err)
 	}
 	s, err := m.NewSession()
@@ -176,12 +191,16 @@ func (c *worldEvalConfig) tellStories(cmd *cobra.Command, w *world.World, s *cri
 	defer b.done()
 	scores, err := w.EvalStories(cmd.Context(), c.Stories, func(ctx context.Context, i int) (string, error) {
 		p.Seed = c.Seed + uint64(i)
-		if c.Request {
-			a := modelAnswerer{s, p}
-			return a.Answer(ctx, chat.Dialog{{Role: chat.User, Content: requests[i]}})
+		message := c.Prompt
+		switch c.Tell {
+		case tellContinue:
+			text, err := s.Generate(ctx, c.Prompt, p).Text()
+			return c.Prompt + text, err
+		case tellRequest:
+			message = requests[i]
 		}
-		text, err := s.Generate(ctx, c.Prompt, p).Text()
-		return c.Prompt + text, err
+		a := modelAnswerer{s, p}
+		return a.Answer(ctx, chat.Dialog{{Role: chat.User, Content: message}})
 	}, b.set)
 	return &scores, err
 }

@@ -196,9 +196,16 @@ func (o original) Answer(_ context.Context, d chat.Dialog) (string, error) {
 // the same obeys nothing and tells secrets if that is what they say.
 func TestEvalDialogs(t *testing.T) {
 	w := New(1)
-	dialogs := first(w.Dialogs(8, HeldOut), 200)
 	know := original{}
-	for _, d := range dialogs {
+	var dialogs []Dialog
+	for d := range w.Dialogs(8, HeldOut) {
+		if len(dialogs) == 200 {
+			break
+		}
+		if know[dialogKey(d.Messages[:len(d.Messages)-1])] != "" || know[dialogKey(d.Messages[:1])] != "" || know[dialogKey(d.Messages[:2])] != "" {
+			continue // another dialog begins alike, and may go on with another story
+		}
+		dialogs = append(dialogs, d)
 		for n, m := range d.Messages {
 			if m.Role == chat.Assistant {
 				know[dialogKey(d.Messages[:n])] = m.Content

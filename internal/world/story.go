@@ -26,6 +26,7 @@ type scene struct {
 	// pronoun is the share of sentences that say He or She where that is clear.
 	pronoun float64
 	clear   personID // whom a pronoun would stand for beyond doubt
+	last    string   // kind of the last sentence
 }
 
 func (w *World) newScene(r *rand.Rand, split Split, pronoun float64) *scene {
@@ -53,7 +54,7 @@ func (sc *scene) tell(kindName string, a args) {
 	if bad := sc.st.apply(event{k, read}); bad != nil {
 		panic(fmt.Sprintf("world: a theme contradicts itself: %q after %q: %q", line, sc.text(), bad))
 	}
-	sc.out = append(sc.out, line)
+	sc.out, sc.last = append(sc.out, line), kindName
 	if p, q := a[argP], a[argQ]; p != 0 {
 		sc.clear = p
 		if q != 0 && sc.w.gender(p) == sc.w.gender(q) {
@@ -297,7 +298,7 @@ func (sc *scene) end(p, q personID) {
 		sc.e("hour", argTime, len(timeNames))
 	}
 	both := q != 0 && st.pairP == p && st.pairQ == q
-	if both && sc.maybe(0.3) && st.feels[p] >= 0 && st.feels[q] >= 0 {
+	if both && sc.last != "they feel" && sc.maybe(0.3) && st.feels[p] >= 0 && st.feels[q] >= 0 {
 		sc.e("they feel", argMood, sc.good())
 	}
 	if sc.maybe(0.6) {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -310,6 +311,26 @@ func TestInit(t *testing.T) {
 	}
 	if err := Run(t.Context(), c, false, UI{Message: quiet}); err == nil || !strings.Contains(err.Error(), "NLayers:3") {
 		t.Errorf("a model of another shape: %v", err)
+	}
+}
+
+// Patterns stand for files, and one that matches none is an error.
+func TestExpand(t *testing.T) {
+	dir := t.TempDir()
+	var want []string
+	for _, name := range []string{"a.txt", "b.txt"} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, path)
+	}
+	got, err := expand([]string{filepath.Join(dir, "*.txt"), "x.txt"})
+	if want = append(want, "x.txt"); err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %q, %v; want %q", got, err, want)
+	}
+	if _, err := expand([]string{filepath.Join(dir, "*.md")}); err == nil || !strings.Contains(err.Error(), "*.md") {
+		t.Errorf("no match: %v", err)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/cria-llm/cria/internal/data/shard"
 	"github.com/cria-llm/cria/internal/tokenizer"
@@ -89,7 +90,11 @@ func (c *Config) buildText(ctx context.Context, dir string, tok *tokenizer.Token
 		defer w.Abort()
 		b.files[split] = w
 	}
-	for _, path := range c.Data.Text {
+	paths, err := expand(c.Data.Text)
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			return err
@@ -115,6 +120,25 @@ func (c *Config) buildText(ctx context.Context, dir string, tok *tokenizer.Token
 		x.Splits[split] = shard.Files{Tokens: f.Tokens, Documents: f.Documents, Shards: []shard.File{f}}
 	}
 	return shard.WriteIndex(dir, x)
+}
+
+// expand replaces patterns by the files that match, each in the order of names.
+func expand(patterns []string) (paths []string, err error) {
+	for _, p := range patterns {
+		if !strings.ContainsAny(p, "*?[") {
+			paths = append(paths, p)
+			continue
+		}
+		found, err := filepath.Glob(p)
+		if err != nil {
+			return nil, fmt.Errorf("pretrain: data.text: %s: %w", p, err)
+		}
+		if len(found) == 0 {
+			return nil, fmt.Errorf("pretrain: data.text: no file matches %s", p)
+		}
+		paths = append(paths, found...)
+	}
+	return paths, nil
 }
 
 // addFile adds a file's documents. The hash of a document's text says whether it

@@ -291,6 +291,18 @@ func TestAccumulation(t *testing.T) {
 	}
 }
 
+// Products in bf16, or in f32 where the processor has none, learn as well.
+func TestBF16(t *testing.T) {
+	f32, bf16 := tiny(t, nil), tiny(t, func(c *Config) { c.DType = "bf16" })
+	run(t, f32, false)
+	run(t, bf16, false)
+	for i, l := range losses(t, bf16) {
+		if want := losses(t, f32)[i]; !(math.Abs(l-want) < 0.02*want) {
+			t.Errorf("step %d: loss %v in bf16, %v in f32", i+1, l, want)
+		}
+	}
+}
+
 // Training goes on from a model, and refuses one of another shape.
 func TestInit(t *testing.T) {
 	first := tiny(t, nil)
@@ -361,7 +373,20 @@ func TestResumeRefuses(t *testing.T) {
 	if err := Run(t.Context(), &other, true, UI{Message: quiet}); err == nil || !strings.Contains(err.Error(), `"learning_rate: 0.02" was "learning_rate: 0.01"`) {
 		t.Errorf("another rate: %v", err)
 	}
-	file := filepath.Join(c.Out, "checkpoints", "step-16", "optimizer.safetensors")
+	for _, name := range []string{"checkpoints/step-16/optimizer.safetensors", "checkpoints/step-16/model/model.safetensors", "data/train-00000.bin"} {
+		file := filepath.Join(c.Out, filepath.FromSlash(name))
+		flip(t, file)
+		if err := Run(t.Context(), c, true, UI{Message: quiet}); err == nil || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "sha256") {
+			t.Errorf("a flipped bit in %s: %v", name, err)
+		}
+		flip(t, file)
+	}
+	run(t, c, true)
+}
+
+// flip changes one bit of a file.
+func flip(t *testing.T, file string) {
+	t.Helper()
 	b, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -369,8 +394,5 @@ func TestResumeRefuses(t *testing.T) {
 	b[len(b)-9] ^= 1
 	if err := os.WriteFile(file, b, 0o666); err != nil {
 		t.Fatal(err)
-	}
-	if err := Run(t.Context(), c, true, UI{Message: quiet}); err == nil || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "sha256") {
-		t.Errorf("a flipped bit: %v", err)
 	}
 }

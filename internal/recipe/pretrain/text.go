@@ -50,6 +50,9 @@ func (c *Config) openData(ctx context.Context, tok *tokenizer.Tokenizer, resume 
 	} else if x.VocabSize != tok.VocabSize() {
 		err = fmt.Errorf("pretrain: the shards of %s have a vocabulary of %d, the tokenizer %s one of %d", dir, x.VocabSize, c.Data.Tokenizer, tok.VocabSize())
 	}
+	if err == nil && resume { // what went bad since must not go into a run that is half done
+		err = set.Verify(ctx, nil)
+	}
 	if err != nil {
 		return nil, errors.Join(err, set.Close())
 	}

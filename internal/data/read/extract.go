@@ -245,7 +245,7 @@ func skipped(n *html.Node, c context) bool {
 	case atom.Html, atom.Body, atom.Main:
 		return false
 	}
-	var words []string
+	named := unnamed
 	for i := range n.Attr {
 		switch a := &n.Attr[i]; a.Key {
 		case "hidden":
@@ -265,22 +265,45 @@ func skipped(n *html.Node, c context) bool {
 			}
 		case "class", "id":
 			if len(a.Val) < 1000 {
-				words = append(words, nameWords(a.Val)...)
+				named = max(named, namedAs(a.Val))
 			}
 		}
 	}
-	bad := false
-	for _, w := range words {
-		if goodNames[w] {
-			return false
-		}
-		bad = bad || badNames[w]
-	}
-	if bad && n.DataAtom != atom.Article {
-		// A name alone must not take most of the page: bodies are called "no-sidebar".
+	if named == furniture && n.DataAtom != atom.Article {
+		// A name alone must not take most of the page.
 		return textLengthBelow(n) < 5000 || n.DataAtom == atom.Ul
 	}
 	return false
+}
+
+// naming is what an element's class or id says of it; the larger wins.
+type naming uint8
+
+const (
+	unnamed naming = iota
+	furniture
+	mainText
+)
+
+// namedAs looks at the last word that means something in each of the names:
+// "entry-meta" is furniture though entries are content. "no-sidebar" is neither.
+func namedAs(names string) (best naming) {
+	for _, name := range strings.Fields(names) {
+		words := nameWords(name)
+		for i := len(words) - 1; i >= 0; i-- {
+			if goodNames[words[i]] {
+				best = mainText
+				break
+			}
+			if badNames[words[i]] {
+				if !slices.ContainsFunc(words, func(w string) bool { return w == "no" || w == "has" || w == "with" || w == "without" }) {
+					best = max(best, furniture)
+				}
+				break
+			}
+		}
+	}
+	return best
 }
 
 // textLengthBelow counts the bytes of text in paragraphs below an element.
@@ -319,7 +342,7 @@ var (
 	badNames = nameSet("ad ads advert advertisement sponsor sponsored promo promotion nav navbar navigation menu submenu breadcrumb breadcrumbs " +
 		"sidebar footer cookie cookies consent gdpr popup modal overlay share sharing social sociable follow related recommended recirc trending " +
 		"comment comments disqus reply replies newsletter subscribe subscription signup login register search pagination pager widget widgets " +
-		"toolbar masthead banner tags taglist byline meta metadata copyright disclaimer skip hidden print noprint toc editsection navbox catlinks reflist references jump")
+		"toolbar masthead banner tags taglist byline meta metadata copyright disclaimer skip hidden print noprint toc editsection navbox catlinks reflist reference references infobox jump headerlink permalink anchor author pager topbar breadcrumbs foot")
 	goodNames = nameSet("article articlebody content main body post entry story text")
 )
 
@@ -351,7 +374,7 @@ func (x *extractor) choose() string {
 		following := i+1 < len(keep) && keep[i+1]
 		switch {
 		case heading(b):
-			keep[i] = following && b.links < 0.5
+			keep[i] = x.leads(keep, i)
 		case (b.kind == atom.Li || b.kind == atom.Tr) && !keep[i] && b.links < 0.34:
 			keep[i] = following
 		}
@@ -361,6 +384,13 @@ func (x *extractor) choose() string {
 		if (b.kind == atom.Li || b.kind == atom.Tr || b.main && b.words >= 3 && ends(b.text)) && !keep[i] && b.links < 0.34 {
 			keep[i] = i > 0 && keep[i-1] && !heading(&x.blocks[i-1])
 		}
+	}
+	// "Last changed 1998. Mail": what a page without furniture ends with.
+	for i := len(x.blocks) - 1; i >= 0; i-- {
+		if b := &x.blocks[i]; keep[i] && (b.words >= 10 || b.links < 0.1 || b.kind != atom.P) {
+			break
+		}
+		keep[i] = false
 	}
 	var out strings.Builder
 	last := -1
@@ -384,6 +414,20 @@ func (x *extractor) choose() string {
 	return out.String()
 }
 
+// leads reports whether content follows a heading: within three blocks, as a
+// line with the author or a box may come first, and before the next heading.
+func (x *extractor) leads(keep []bool, i int) bool {
+	for k := i + 1; k < len(keep) && k <= i+3; k++ {
+		if keep[k] {
+			return true
+		}
+		if heading(&x.blocks[k]) {
+			return false
+		}
+	}
+	return false
+}
+
 func heading(b *block) bool {
 	return slices.Contains([]atom.Atom{atom.H1, atom.H2, atom.H3, atom.H4, atom.H5, atom.H6}, b.kind)
 }
@@ -399,6 +443,11 @@ func ends(text string) bool {
 func content(prev, b, next *block) bool {
 	if b.links > 0.333333 {
 		return false
+	}
+	// Ours: a whole sentence in a paragraph is content next to links too, as
+	// between the buttons of a forum.
+	if b.words >= 10 && b.kind == atom.P && ends(b.text) {
+		return true
 	}
 	if prev.links <= 0.555556 {
 		return b.words > 16 || next.words > 15 || prev.words > 4

@@ -64,12 +64,12 @@ func TestInstructionsHoldTogether(t *testing.T) {
 		answers[q.Kind] = q.Answer
 	}
 	pairs := 0
-	for _, a := range Instructions {
+	for n, a := range Instructions {
 		for kind, plainAnswer := range answers {
 			if a.Category != "language" && a.Check(plainAnswer) {
 				t.Errorf("%s takes the plain %q", a.ID, plainAnswer)
 			}
-			for _, b := range Instructions {
+			for _, b := range Instructions[n:] {
 				if a != b && !w.pairable(a, b, HeldOut) {
 					continue
 				}
@@ -89,7 +89,7 @@ func TestInstructionsHoldTogether(t *testing.T) {
 			}
 		}
 	}
-	if pairs < 10000 {
+	if pairs < 5000 {
 		t.Errorf("only %d pairs", pairs)
 	}
 }
@@ -195,12 +195,9 @@ func TestJudgeAgreesWithDialogs(t *testing.T) {
 	w := New(1)
 	kinds := map[string]int{}
 	for _, split := range []Split{Train, HeldOut} {
-		for _, d := range first(w.Dialogs(4, split), 400) {
+		for _, d := range first(w.Dialogs(4, split), 200) {
 			if len(d.Messages) > 42 {
 				t.Errorf("a dialog of %d messages", len(d.Messages))
-			}
-			if _, err := chat.Lookup("llama2"); err != nil {
-				t.Fatal(err)
 			}
 			kinds[d.Kind]++
 			for n, m := range d.Messages {

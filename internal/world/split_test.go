@@ -116,10 +116,10 @@ func TestHeldOutIsNewAndKnown(t *testing.T) {
 			known[strings.ToLower(tok)] = true
 		}
 	}
-	for _, d := range first(w.Base(1), 2000) {
+	for _, d := range first(w.Base(1), 1000) {
 		learn(d.Text)
 	}
-	for _, d := range first(w.Dialogs(1, Train), 3000) {
+	for _, d := range first(w.Dialogs(1, Train), 2000) {
 		for _, m := range d.Messages {
 			learn(m.Content)
 		}

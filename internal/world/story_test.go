@@ -25,11 +25,11 @@ func first[T any](s iter.Seq[T], n int) (out []T) {
 // complaint, in worlds of several seeds.
 func TestStoriesReadBack(t *testing.T) {
 	wrongArticle := regexp.MustCompile(`\b[aA] [aeiouAEIOU]|\b[aA]n [^aeiouAEIOU]`)
-	for seed := uint64(1); seed <= 3; seed++ {
+	for seed := uint64(1); seed <= 2; seed++ {
 		w := New(seed)
 		for _, split := range []Split{Train, HeldOut} {
 			total := 0
-			for _, d := range first(w.Stories(seed, split), 600) {
+			for _, d := range first(w.Stories(seed, split), 500) {
 				if r := w.CheckStory(d.Text); !r.OK() {
 					t.Fatalf("world %d: %s\n%s", seed, d.Text, r.String())
 				}
@@ -42,7 +42,7 @@ func TestStoriesReadBack(t *testing.T) {
 					t.Errorf("a story of %d tokens: %s", n, d.Text)
 				}
 			}
-			if mean := total / 600; mean < 80 || mean > 180 {
+			if mean := total / 500; mean < 80 || mean > 180 {
 				t.Errorf("stories have %d tokens in the mean", mean)
 			}
 		}
@@ -54,7 +54,7 @@ func TestStoriesReadBack(t *testing.T) {
 func TestBaseReadsBack(t *testing.T) {
 	w := New(1)
 	kinds := map[string]int{}
-	for _, d := range first(w.Base(3), 5000) {
+	for _, d := range first(w.Base(3), 2500) {
 		kinds[d.Kind]++
 		r := w.read(d.Text)
 		if r.Sentences < 2 {
@@ -192,7 +192,7 @@ func TestOracleSeesMutations(t *testing.T) {
 	w := New(1)
 	r := rand.New(rand.NewPCG(3, 4))
 	colours, seen, dropped := 0, 0, 0
-	for _, d := range first(w.Stories(5, Train), 600) {
+	for _, d := range first(w.Stories(5, Train), 300) {
 		toks := tokens(d.Text)
 		for i, tok := range toks {
 			if id := w.lex.ids[clColour][tok]; id != 0 && i+1 < len(toks) && w.lex.ids[clObject][toks[i+1]] != 0 {
@@ -212,7 +212,7 @@ func TestOracleSeesMutations(t *testing.T) {
 			seen++
 		}
 	}
-	if colours < 100 || float64(seen) < 0.9*float64(dropped) {
+	if colours < 50 || float64(seen) < 0.9*float64(dropped) {
 		t.Errorf("%d colours; of %d dropped words %d were seen", colours, dropped, seen)
 	}
 }

@@ -116,40 +116,64 @@ const (
 	// language's own text does is in none that we know: code, numbers, other
 	// languages.
 	fit = 0.25
+
+	// Half of the sample is enough where it fits so well and is so clear.
+	clearFit, clearConfidence = 0.4, 0.99
 )
 
-// Detect tells the language of a text.
+// Detect tells the language of a text. It looks at the middle of a long text
+// first, and at its ends only where that leaves a doubt.
 func Detect(text string) Guess {
 	m := load()
 	var scores [256]int32
-	chars := 0
 	if len(text) <= sampleBytes {
-		chars = m.add(&scores, text)
-	} else {
-		const piece = sampleBytes / samplePieces
-		for i := range samplePieces {
-			at := (len(text) - piece) / (samplePieces - 1) * i
-			chars += m.add(&scores, cut(text, at, piece))
-		}
+		g, _ := m.judge(&scores, m.add(&scores, text))
+		return g
 	}
+	const piece = sampleBytes / samplePieces
+	chars := 0
+	look := func(i int) {
+		chars += m.add(&scores, cut(text, (len(text)-piece)/(samplePieces-1)*i, piece))
+	}
+	look(1)
+	look(2)
+	if g, fits := m.judge(&scores, chars); fits > clearFit && g.Confidence > clearConfidence {
+		return g
+	}
+	look(0)
+	look(3)
+	g, _ := m.judge(&scores, chars)
+	return g
+}
+
+// judge picks the best language for scores of so many characters, and says how
+// well they fit it.
+func (m *model) judge(scores *[256]int32, chars int) (g Guess, fits float64) {
 	best, total := 0, 0.0
 	for i := range m.codes {
 		if scores[i] > scores[best] {
 			best = i
 		}
 	}
-	if chars == 0 || float64(scores[best]) < fit*m.typical[best]*float64(chars) {
-		return Guess{}
+	if chars > 0 {
+		fits = float64(scores[best]) / (m.typical[best] * float64(chars))
+	}
+	if fits < fit {
+		return Guess{}, fits
 	}
 	same := 0.0 // of all rows with the best one's code: Serbian has two alphabets
 	for i, code := range m.codes {
-		e := math.Exp(float64(scores[i]-scores[best]) / temperature)
+		d := scores[best] - scores[i]
+		if d > 40*temperature {
+			continue // less than a double can add
+		}
+		e := math.Exp(-float64(d) / temperature)
 		total += e
 		if code == m.codes[best] {
 			same += e
 		}
 	}
-	return Guess{m.codes[best], same / total}
+	return Guess{m.codes[best], same / total}, fits
 }
 
 // cut returns about n bytes of a text from about at on, whole characters and,

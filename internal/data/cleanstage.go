@@ -103,9 +103,7 @@ func newUnitWriter(p *piece, c *dedup.Config) (*unitWriter, error) {
 	if w.out, err = create(extDocs); err != nil {
 		return nil, err
 	}
-	if w.docs, err = newDocsWriter(w.out); err != nil {
-		return nil, err
-	}
+	w.docs = newDocsWriter(w.out)
 	if w.keys, err = create(extKeys); err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package data
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -201,11 +200,7 @@ func (b *build) documentID(n uint64) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	r, err := newDocsReader(bufio.NewReader(f))
-	if err != nil {
-		return "", err
-	}
-	defer r.close()
+	r := newDocsReader(f)
 	var d doc.Document
 	for range placeOf(n) + 1 {
 		if err := r.next(&d); err != nil {

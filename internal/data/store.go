@@ -8,7 +8,7 @@ import (
 	"io"
 	"math"
 
-	"github.com/klauspost/compress/zstd"
+	"github.com/klauspost/compress/s2"
 
 	"github.com/cria-llm/cria/internal/data/dedup"
 	"github.com/cria-llm/cria/internal/data/doc"
@@ -25,8 +25,8 @@ func placeOf(doc uint64) int { return int(doc & math.MaxUint32) }
 // maxDocuments is how many documents a unit may have.
 const maxDocuments = math.MaxUint32
 
-// The files of a unit after the clean stage. NNNNNN.docs is a zstd stream of
-// documents, NNNNNN.keys has one record of fixed size for each, NNNNNN.lines the
+// The files of a unit after the clean stage. NNNNNN.docs is a stream of documents
+// in S2 (much faster than zstd here, and with checksums as well), NNNNNN.keys has one record of fixed size for each, NNNNNN.lines the
 // keys of each document's lines: their number, then the keys, as uint64.
 const (
 	extDocs  = ".docs"
@@ -36,16 +36,12 @@ const (
 
 // docsWriter writes NNNNNN.docs.
 type docsWriter struct {
-	z   *zstd.Encoder
+	z   *s2.Writer
 	buf []byte
 }
 
-func newDocsWriter(w io.Writer) (*docsWriter, error) {
-	z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(true))
-	if err != nil {
-		return nil, err
-	}
-	return &docsWriter{z: z}, nil
+func newDocsWriter(w io.Writer) *docsWriter {
+	return &docsWriter{z: s2.NewWriter(w, s2.WriterConcurrency(1))}
 }
 
 func (w *docsWriter) write(d *doc.Document) error {
@@ -67,20 +63,13 @@ func (w *docsWriter) close() error { return w.z.Close() }
 
 // docsReader reads NNNNNN.docs.
 type docsReader struct {
-	z   *zstd.Decoder
 	r   *bufio.Reader
 	buf []byte
 }
 
-func newDocsReader(r io.Reader) (*docsReader, error) {
-	z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true))
-	if err != nil {
-		return nil, err
-	}
-	return &docsReader{z: z, r: bufio.NewReaderSize(z, 1<<16)}, nil
+func newDocsReader(r io.Reader) *docsReader {
+	return &docsReader{r: bufio.NewReaderSize(s2.NewReader(r), 1<<16)}
 }
-
-func (r *docsReader) close() { r.z.Close() }
 
 // next reads a document; io.EOF after the last.
 func (r *docsReader) next(d *doc.Document) (err error) {

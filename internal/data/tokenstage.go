@@ -62,11 +62,7 @@ func (b *build) tokenUnit(ctx context.Context, unit int, p *piece) (t tokenized,
 		return t, err
 	}
 	defer f.Close()
-	r, err := newDocsReader(bufio.NewReaderSize(f, 1<<18))
-	if err != nil {
-		return t, fmt.Errorf("%s: %w", path, err)
-	}
-	defer r.close()
+	r := newDocsReader(f)
 	drops, err := b.dropsOf(unit)
 	if err != nil {
 		return t, err

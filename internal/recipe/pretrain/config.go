@@ -69,9 +69,9 @@ type Data struct {
 	Shards    string   `yaml:"shards,omitempty"`    // a directory that `cria data build` made
 	Text      []string `yaml:"text,omitempty"`      // .txt files
 	Separator string   `yaml:"separator,omitempty"` // between the documents of a text file; "" makes each file one
-	// Dialogs are .jsonl files: an object with messages (role, content) a line.
-	// All of a dialog is learned, the questions too.
-	Dialogs []string `yaml:"dialogs,omitempty"`
+	// Records are .jsonl files: an object a line, a document with text or a dialog
+	// with messages (role, content). All of a dialog is learned, the questions too.
+	Records []string `yaml:"records,omitempty"`
 	// ChatTemplate writes the dialogs; the finished model carries it. "" keeps
 	// what the model has.
 	ChatTemplate string `yaml:"chat_template,omitempty"`
@@ -79,7 +79,7 @@ type Data struct {
 }
 
 // direct says whether shards are made of the files that the configuration names.
-func (d *Data) direct() bool { return len(d.Text) > 0 || len(d.Dialogs) > 0 }
+func (d *Data) direct() bool { return len(d.Text) > 0 || len(d.Records) > 0 }
 
 // Samples are texts that the model writes on the way.
 type Samples struct {
@@ -195,9 +195,7 @@ func (c *Config) Validate() error {
 	case c.Out == "":
 		return errors.New("pretrain: out is missing: the directory that the run shall make")
 	case (c.Data.Shards == "") == !c.Data.direct():
-		return errors.New("pretrain: data needs either shards (a directory), or text or dialogs (files)")
-	case len(c.Data.Dialogs) > 0 && c.Data.ChatTemplate == "":
-		return fmt.Errorf("pretrain: data.chat_template is missing: it writes the dialogs; there are %s", strings.Join(chat.Names(), ", "))
+		return errors.New("pretrain: data needs either shards (a directory), or text or records (files)")
 	case c.Data.Tokenizer == "":
 		return errors.New("pretrain: data.tokenizer is missing: a tokenizer file, or a model that has one")
 	case c.Sequence < 2 || c.Sequence > c.Model.Context:

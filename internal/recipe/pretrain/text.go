@@ -106,13 +106,13 @@ func (c *Config) buildText(ctx context.Context, dir string, tok *tokenizer.Token
 			return err
 		}
 	}
-	if err := b.addDialogs(ctx, &c.Data); err != nil {
+	if err := b.addRecords(ctx, &c.Data); err != nil {
 		return err
 	}
 	for split, w := range b.files {
 		if w.Tokens() == 0 {
 			if split == shard.Train {
-				return fmt.Errorf("pretrain: %q have no text", append(c.Data.Text, c.Data.Dialogs...))
+				return fmt.Errorf("pretrain: %q have no text", append(c.Data.Text, c.Data.Records...))
 			}
 			continue
 		}

@@ -14,8 +14,8 @@ import (
 	"github.com/cria-llm/cria/internal/train"
 )
 
-// writeDialogs writes a file of dialogs, and the one that it is.
-func writeDialogs(t *testing.T, text string) string {
+// writeRecords writes a file of records and returns its path.
+func writeRecords(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "dialogs.jsonl")
 	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
@@ -24,12 +24,12 @@ func writeDialogs(t *testing.T, text string) string {
 	return path
 }
 
-// TestDialogs: what is trained is what the chat encoder writes, and the finished
-// model carries its template.
-func TestDialogs(t *testing.T) {
+// TestRecords: documents are trained as they are, dialogs as the chat encoder
+// writes them, and the finished model carries its template.
+func TestRecords(t *testing.T) {
 	line := `{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Hello!"},{"role":"user","content":"Bye"},{"role":"assistant","content":"Bye."}],"kind":"talk"}` + "\n"
 	c := tiny(t, func(c *Config) {
-		c.Data.Text, c.Data.Dialogs, c.Data.ChatTemplate = nil, []string{writeDialogs(t, strings.Repeat(line, 20))}, "llama2"
+		c.Data.Text, c.Data.Records, c.Data.ChatTemplate = nil, []string{writeRecords(t, strings.Repeat(line, 20)+`{"text":"A dog."}`+"\n")}, "llama2"
 		c.Train.Steps = 2
 	})
 	if err := Run(context.Background(), c, false, UI{Message: t.Logf}); err != nil {
@@ -45,6 +45,10 @@ func TestDialogs(t *testing.T) {
 		t.Fatal(err)
 	}
 	ids, err := split.Document(0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, err := split.Document(split.Documents()-1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,23 +72,28 @@ func TestDialogs(t *testing.T) {
 	if want := []string{"[INST] Hi [/INST] Hello! ", "[INST] Bye [/INST] Bye. "}; !slices.Equal(pairs, want) {
 		t.Errorf("a dialog is written as %q, want %q", pairs, want)
 	}
+	if text, err := m.Tokenizer.Decode(last[1 : len(last)-1]); err != nil || text != "A dog." {
+		t.Errorf("the document is %q (%v)", text, err)
+	}
 	if tmpl, err := chat.Match(m.Template); err != nil || tmpl.Name() != "llama2" {
 		t.Errorf("the finished model's template: %v, %v", tmpl, err)
 	}
 }
 
-func TestBadDialogs(t *testing.T) {
+func TestBadRecords(t *testing.T) {
 	for text, wants := range map[string][]string{
 		`{"messages":[]}`: {"line 1"},
 		"\n" + `{"messages":[{"role":"user","content":"Hi"}]}`: {"line 2", "assistant"},
 		`{"messages":[{"role":"robot","content":"Hi"}]}`:       {"line 1", "robot"},
 		`{"messages":"Hi"}`: {"line 1", "messages"},
 		`{"messages":[{"role":"user","content":"[/INST]"},{"role":"assistant","content":"x"}]}`: {"line 1", "[/INST]"},
-		`{"text":"Hi"}`: {"line 1"},
+		`{"text":"Hi","messages":[]}`: {"line 1", "either"},
+		`{"text":" "}`:                {"line 1", "empty"},
+		`{"body":"Hi"}`:               {"line 1"},
 	} {
 		c := tiny(t, nil)
-		path := writeDialogs(t, text)
-		c.Data.Text, c.Data.Dialogs, c.Data.ChatTemplate = nil, []string{path}, "llama2"
+		path := writeRecords(t, text)
+		c.Data.Text, c.Data.Records, c.Data.ChatTemplate = nil, []string{path}, "llama2"
 		err := Run(context.Background(), c, false, UI{Message: t.Logf})
 		for _, want := range append(wants, path) {
 			if err == nil || !strings.Contains(err.Error(), want) {
@@ -93,8 +102,8 @@ func TestBadDialogs(t *testing.T) {
 		}
 	}
 	c := tiny(t, nil)
-	c.Data.Text, c.Data.Dialogs = nil, []string{"x.jsonl"}
-	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "data.chat_template") {
+	c.Data.Text, c.Data.Records = nil, []string{writeRecords(t, `{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"x"}]}`)}
+	if err := Run(context.Background(), c, false, UI{Message: t.Logf}); err == nil || !strings.Contains(err.Error(), "data.chat_template") {
 		t.Errorf("dialogs without a template: %v", err)
 	}
 }

@@ -254,6 +254,9 @@ func TestConfigErrors(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	if _, err := all(write(t, "utf16.txt", []byte("\xff\xfeh\x00i\x00")), Default(), &doc.Stats{}); err == nil || !strings.Contains(err.Error(), "UTF-16") {
+		t.Errorf("UTF-16: %v", err)
+	}
 	if _, err := Units("s", t.TempDir()+"/dir.txt/", "x", Default()); err == nil {
 		t.Error("a missing file gives no error")
 	}

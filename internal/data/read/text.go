@@ -34,6 +34,10 @@ func newText(b *base, r io.Reader) (doc.Reader, error) {
 		b.Close()
 		return nil, err
 	}
+	if head, _ := t.pieces.r.Peek(2); b.unit.Start == 0 && (bytes.Equal(head, []byte("\xff\xfe")) || bytes.Equal(head, []byte("\xfe\xff"))) {
+		b.Close()
+		return nil, fmt.Errorf("%s: the text is UTF-16: convert it to UTF-8", b.unit.Path)
+	}
 	return t, nil
 }
 
@@ -61,6 +65,8 @@ func (t *text) Next(d *doc.Document) error {
 // rejected.
 func (t *text) document() ([]byte, int64, error) {
 	switch t.config.Split {
+	case "file":
+		return t.whole()
 	case "line", "separator":
 		p, err := t.pieces.next()
 		if err != nil {
@@ -72,6 +78,23 @@ func (t *text) document() ([]byte, int64, error) {
 		return p.data, p.start, nil
 	}
 	return t.gather()
+}
+
+// whole reads the file as one document.
+func (t *text) whole() ([]byte, int64, error) {
+	if t.ended {
+		return nil, 0, io.EOF
+	}
+	t.ended = true
+	limit := t.config.Limits.Record
+	body, err := io.ReadAll(io.LimitReader(t.pieces.r, limit+1))
+	if err != nil {
+		return nil, 0, t.failed(int64(len(body)), err)
+	}
+	if int64(len(body)) > limit {
+		return nil, 0, t.tooLong(0)
+	}
+	return bytes.TrimSuffix(body, []byte("\n")), 0, nil
 }
 
 // wrap gives an error its place.
@@ -139,7 +162,7 @@ func (t *text) gather() ([]byte, int64, error) {
 	switch {
 	case long:
 		return nil, 0, t.tooLong(start)
-	case t.ended && !any && t.config.Split != "file":
+	case t.ended && !any:
 		return nil, 0, io.EOF
 	}
 	return []byte(strings.TrimSuffix(body.String(), "\n")), start, nil

@@ -202,6 +202,7 @@ func TestBombs(t *testing.T) {
 	}
 	w.Close()
 	c := Default()
+	c.Split = "line"
 	var st doc.Stats
 	if _, err := all(write(t, "bomb.txt.zst", bomb.Bytes()), c, &st); !errors.Is(err, ErrExpands) || !strings.Contains(err.Error(), "limits.ratio") {
 		t.Errorf("70 MiB of zeros: %v", err)

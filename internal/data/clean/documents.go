@@ -16,16 +16,37 @@ func ratio(a, b int) float64 {
 	return float64(a) / float64(b)
 }
 
-// wordCount counts words; punctuation that stands alone is none.
-func wordCount(r *run) float64 {
-	n := 0
+// wordStats are sums over a document's words.
+type wordStats struct {
+	content      int // words with a letter or digit: others are punctuation that stands alone
+	contentChars int
+	alphabetic   int // words with a letter
+	chars        int // of all words
+}
+
+// wordStats goes through the words once for all rules.
+func (r *run) wordStats() wordStats {
+	if r.statsDone {
+		return r.stats
+	}
+	var s wordStats
 	for i := range r.text.Words {
-		if r.text.Words[i].Flags&(words.Letter|words.Digit) != 0 {
-			n++
+		w := &r.text.Words[i]
+		s.chars += int(w.Chars)
+		if w.Flags&(words.Letter|words.Digit) != 0 {
+			s.content++
+			s.contentChars += int(w.Chars)
+		}
+		if w.Flags&words.Letter != 0 {
+			s.alphabetic++
 		}
 	}
-	return float64(n)
+	r.stats, r.statsDone = s, true
+	return s
 }
+
+// wordCount counts words; punctuation that stands alone is none.
+func wordCount(r *run) float64 { return float64(r.wordStats().content) }
 
 // webLinesRemoved: RefinedWeb drops a document if its line filters take more
 // than 5% of its words.
@@ -33,14 +54,8 @@ func webLinesRemoved(r *run) float64 { return ratio(r.webRemoved, r.wordsAll) }
 
 // meanWordLength is in characters, without the punctuation around words.
 func meanWordLength(r *run) float64 {
-	n, chars := 0, 0
-	for i := range r.text.Words {
-		if w := &r.text.Words[i]; w.Flags&(words.Letter|words.Digit) != 0 {
-			n++
-			chars += int(w.Chars)
-		}
-	}
-	return ratio(chars, n)
+	s := r.wordStats()
+	return ratio(s.contentChars, s.content)
 }
 
 // hashRatio and ellipsisRatio are Gopher's symbol-to-word ratios.
@@ -97,15 +112,7 @@ func trailsOff(line string) bool {
 	return strings.HasSuffix(line, "...") || strings.HasSuffix(line, "…")
 }
 
-func alphabeticWords(r *run) float64 {
-	n := 0
-	for i := range r.text.Words {
-		if r.text.Words[i].Flags&words.Letter != 0 {
-			n++
-		}
-	}
-	return ratio(n, len(r.text.Words))
-}
+func alphabeticWords(r *run) float64 { return ratio(r.wordStats().alphabetic, len(r.text.Words)) }
 
 // stopWords counts which of the list's words occur at all. In a language that
 // the list is not made for it says that all do.

@@ -83,10 +83,7 @@ func (r *run) wordRepetition() wordRepetition {
 	r.wordsDone = true
 	r.words = wordRepetition{}
 	all := r.text.Words
-	total := 0
-	for i := range all {
-		total += int(all[i].Chars)
-	}
+	total := r.wordStats().chars
 	g := &r.grams
 	g.places, g.hashes = g.places[:0], g.hashes[:0]
 	for i := range len(all) - 1 {

@@ -149,7 +149,7 @@ func (r *run) start(text, lang string) {
 	r.lang = lang
 	r.scan.scan(r.set.phrases, &r.text)
 	r.webRemoved, r.wordsAll = 0, len(r.text.Words)
-	r.linesDone, r.wordsDone = false, false
+	r.statsDone, r.linesDone, r.wordsDone = false, false, false
 }
 
 // removeLines applies the line rules; the first that fits counts.
@@ -182,7 +182,9 @@ func (r *run) removeLines(rules []*Rule, st *doc.Stats) bool {
 	}
 	if removed {
 		r.text.Keep(r.keep)
-		r.scan.scan(r.set.phrases, &r.text)
+		if c := &r.scan; c.hashes+c.ellipses+c.curly+c.lorem > 0 { // else there is nothing to lose
+			c.scan(r.set.phrases, &r.text)
+		}
 	}
 	return removed
 }

@@ -135,8 +135,9 @@ type run struct {
 	webRemoved int // words in lines that refinedweb's rules removed
 	wordsAll   int // words before lines were removed
 
-	linesDone, wordsDone bool // whether the two below are of this document
-	lines                lineRepetition
-	words                wordRepetition
-	grams                gramTables
+	statsDone, linesDone, wordsDone bool // whether those below are of this document
+	stats                           wordStats
+	lines                           lineRepetition
+	words                           wordRepetition
+	grams                           gramTables
 }

@@ -50,7 +50,8 @@ type State struct {
 	Seconds  float64 `json:"seconds"`   // of training
 	LossMean float64 `json:"loss_mean"` // running, for spikes
 	Config   string  `json:"config_sha256"`
-	Device   string  `json:"device"` // whose arithmetic made the weights
+	Data     string  `json:"data_sha256"` // of what describes the data with its own sums
+	Device   string  `json:"device"`      // whose arithmetic made the weights
 }
 
 // marker is complete.json.

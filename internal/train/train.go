@@ -92,6 +92,13 @@ func (r *Run) Restore(c *Checkpoint) error {
 	if err != nil {
 		return err
 	}
+	if s.Data == "" {
+		r.Message("The checkpoint does not say what data it was trained on; it is taken to be this.")
+		s.Data = r.State.Data
+	}
+	if s.Data != r.State.Data {
+		return fmt.Errorf("train: %s was trained on other data than this (sha256 of its description %s, now %s): the run cannot go on as it was begun", c.Dir, s.Data, r.State.Data)
+	}
 	if err := loadState(filepath.Join(c.Dir, optimizerFile), r.Model.Device(), r.Opt.State()); err != nil {
 		return err
 	}

@@ -242,11 +242,12 @@ func modelOf(c *llama.Config) Model {
 func (c *Config) Text() ([]byte, error) { return yaml.Marshal(c) }
 
 // numbers is the text of all that decides what the run computes: the rest may
-// change when a run goes on.
+// change when a run goes on. Of data and weights the paths may change: the
+// checkpoint knows what they held.
 func (c *Config) numbers() (string, error) {
 	n := *c
 	n.Out, n.Threads, n.SaveType, n.Samples = "", 0, "", Samples{}
-	n.ValidateTokens = 0
+	n.ValidateTokens, n.Data, n.Init = 0, Data{}, ""
 	t := &n.Train
 	t.LogEvery, t.ValidateEvery, t.SampleEvery, t.SaveEvery, t.KeepLast, t.KeepEvery, t.SpikeFactor = 0, 0, 0, 0, 0, 0, 0
 	b, err := yaml.Marshal(&n)

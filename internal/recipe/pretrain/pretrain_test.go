@@ -373,6 +373,18 @@ func TestResumeRefuses(t *testing.T) {
 	if err := Run(t.Context(), &other, true, UI{Message: quiet}); err == nil || !strings.Contains(err.Error(), `"learning_rate: 0.02" was "learning_rate: 0.01"`) {
 		t.Errorf("another rate: %v", err)
 	}
+	moved := *c
+	moved.Data = Data{Shards: filepath.Join(t.TempDir(), "moved"), Tokenizer: c.Data.Tokenizer}
+	if err := os.CopyFS(moved.Data.Shards, os.DirFS(filepath.Join(c.Out, dataDir))); err != nil {
+		t.Fatal(err)
+	}
+	run(t, &moved, true)
+	changed := tiny(t, func(c *Config) { c.Data.Separator = "" })
+	run(t, changed, false)
+	moved.Data.Shards = filepath.Join(changed.Out, dataDir)
+	if err := Run(t.Context(), &moved, true, UI{Message: quiet}); err == nil || !strings.Contains(err.Error(), "other data") {
+		t.Errorf("other data: %v", err)
+	}
 	for _, name := range []string{"checkpoints/step-16/optimizer.safetensors", "checkpoints/step-16/model/model.safetensors", "data/train-00000.bin"} {
 		file := filepath.Join(c.Out, filepath.FromSlash(name))
 		flip(t, file)

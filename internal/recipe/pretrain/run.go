@@ -3,6 +3,7 @@ package pretrain
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -210,7 +211,12 @@ func (c *Config) assemble(ctx context.Context, dev device.Trainer, set *shard.Da
 	if err != nil {
 		return nil, nil, err
 	}
-	state := train.State{Seed: c.Seed, Config: fmt.Sprintf("%x", sha256.Sum256([]byte(numbers))), Device: deviceName(dev)}
+	index, err := json.Marshal(set.Index())
+	if err != nil {
+		return nil, nil, err
+	}
+	sum := func(b []byte) string { return fmt.Sprintf("%x", sha256.Sum256(b)) }
+	state := train.State{Seed: c.Seed, Config: sum([]byte(numbers)), Data: sum(index), Device: deviceName(dev)}
 	return &train.Run{Dir: c.Out, Config: c.Train, Model: model, Opt: adam, Like: like, Stage: s, Text: text, State: state}, free, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -275,6 +276,15 @@ func TestProof(t *testing.T) {
 		}
 	}
 	p.checkTexts(t, out)
+	page, err := os.ReadFile(filepath.Join(out, reportJSON)) // where nothing of a piece is escaped
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, piece := range slices.Concat(p.pieces...) {
+		if strings.Contains(string(page), piece) {
+			t.Errorf("the report shows %q", piece)
+		}
+	}
 }
 
 // checkTexts looks at the documents that were kept: a benchmark item may still be

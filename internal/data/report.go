@@ -97,6 +97,11 @@ func (b *build) report() (*Report, error) {
 		if err := b.nameOthers(&s.Tally); err != nil {
 			return nil, err
 		}
+		for _, samples := range s.Stats.Samples { // of lines that were removed before masking
+			for i := range samples {
+				samples[i] = excerpt(samples[i])
+			}
+		}
 		r.Sources = append(r.Sources, s)
 	}
 	r.Rules = b.rules(r.Sources)

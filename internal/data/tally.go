@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/cria-llm/cria/internal/data/doc"
+	"github.com/cria-llm/cria/internal/data/pii"
 	"github.com/cria-llm/cria/internal/data/words"
 )
 
@@ -68,7 +69,14 @@ func (t *Tally) drop(d *doc.Document, why doc.Drop, bytes int, other *uint64) {
 	if len(have) == maxExamples && order >= have[len(have)-1].order {
 		return
 	}
-	t.example(why.Rule, Example{ID: d.ID, Detail: doc.Clip(why.Detail, 2*exampleText), Text: doc.Clip(d.Text, exampleText), order: order, Other: other})
+	t.example(why.Rule, Example{ID: d.ID, Detail: doc.Clip(why.Detail, 2*exampleText), Text: excerpt(d.Text), order: order, Other: other})
+}
+
+// excerpt is the beginning of a text without personal data: a report must not
+// spread what the pipeline keeps out.
+func excerpt(text string) string {
+	text = doc.Clip(text, 4*exampleText) // what is cut at its end is not shown
+	return doc.Clip(pii.Masked(text, pii.Find(nil, text)), exampleText)
 }
 
 func (t *Tally) example(rule string, e Example) {

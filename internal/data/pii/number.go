@@ -175,6 +175,9 @@ func (m *numeral) matchAll(s string, done int) (Span, bool) {
 		return Span{}, false
 	}
 	if m.plus {
+		if m.glued(s) {
+			return Span{}, false
+		}
 		return m.international(s)
 	}
 	before := byteAt(s, m.start-1)
@@ -197,7 +200,17 @@ func (m *numeral) matchAll(s string, done int) (Span, bool) {
 	if sp, ok := m.dni(s); ok {
 		return sp, true
 	}
+	if m.glued(s) {
+		return Span{}, false
+	}
 	return m.national(s, word, done)
+}
+
+// glued reports whether the last group goes on as a decimal, a sum or an angle:
+// then it is another number's.
+func (m *numeral) glued(s string) bool {
+	c := byteAt(s, m.end)
+	return isDigit(c) || (c == '.' || c == '+') && isDigit(byteAt(s, m.end+1)) || strings.HasPrefix(s[m.end:], "°")
 }
 
 // upTo returns where the first n groups end.

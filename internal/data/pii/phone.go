@@ -26,6 +26,9 @@ func (m *numeral) international(s string) (Span, bool) {
 	}
 	groups, n := 0, 0
 	for groups < m.g && n+int(m.groups[groups]) <= 15 {
+		if groups > 1 && groups < m.g-1 && m.seps[groups-1] == ' ' && m.seps[groups] == '.' && m.seps[0] != '.' {
+			break // a decimal follows
+		}
 		n += int(m.groups[groups])
 		groups++
 	}

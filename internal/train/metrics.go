@@ -1,7 +1,6 @@
 package train
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -73,12 +72,12 @@ func openLines(path string, step int) (*lines, error) {
 		return nil, err
 	}
 	var kept []byte
-	for s := bufio.NewScanner(bytes.NewReader(old)); s.Scan(); {
+	for text := range bytes.Lines(old) { // of any length: samples are long
 		var line struct {
 			Step *int `json:"step"`
 		}
-		if json.Unmarshal(s.Bytes(), &line) == nil && line.Step != nil && *line.Step <= step {
-			kept = append(append(kept, s.Bytes()...), '\n')
+		if json.Unmarshal(text, &line) == nil && line.Step != nil && *line.Step <= step {
+			kept = append(append(kept, bytes.TrimSuffix(text, []byte{'\n'})...), '\n')
 		}
 	}
 	if !bytes.Equal(kept, old) {

@@ -141,7 +141,8 @@ func TestResume(t *testing.T) {
 // What lines later steps wrote before a crash goes, and so does a torn line.
 func TestOpenLines(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "m.jsonl")
-	if err := os.WriteFile(path, []byte(`{"step":1,"a":2}`+"\n"+`{"step":2}`+"\n"+`{"step":3}`+"\n"+`{"step":2,"lo`), 0o666); err != nil {
+	long := `{"step":1,"a":"` + strings.Repeat("x", 100_000) + `"}` + "\n" // a sample of a long context
+	if err := os.WriteFile(path, []byte(long+`{"step":2}`+"\n"+`{"step":3}`+"\n"+`{"step":2,"lo`), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	l, err := openLines(path, 2)
@@ -151,8 +152,8 @@ func TestOpenLines(t *testing.T) {
 	if err := errors.Join(l.add(map[string]int{"step": 3}), l.close()); err != nil {
 		t.Fatal(err)
 	}
-	if b, err := os.ReadFile(path); string(b) != `{"step":1,"a":2}`+"\n"+`{"step":2}`+"\n"+`{"step":3}`+"\n" {
-		t.Errorf("the file is %q, %v", b, err)
+	if b, err := os.ReadFile(path); string(b) != long+`{"step":2}`+"\n"+`{"step":3}`+"\n" {
+		t.Errorf("the file has %d bytes, %v: ends %q", len(b), err, b[max(0, len(b)-80):])
 	}
 }
 

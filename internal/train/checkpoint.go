@@ -114,6 +114,9 @@ func writeCheckpoint(run string, step int, fill func(dir string) error) (string,
 	if err := os.MkdirAll(root, 0o777); err != nil {
 		return "", err
 	}
+	if err := atomicfile.SyncDir(run); err != nil { // it has root's name
+		return "", err
+	}
 	tmp := filepath.Join(root, "."+stepPrefix+strconv.Itoa(step)+tmpSuffix)
 	for _, left := range []string{tmp, dir} { // by an interruption
 		if err := os.RemoveAll(left); err != nil {
@@ -250,11 +253,15 @@ func (c *Checkpoint) State() (s State, err error) {
 	return s, nil
 }
 
-// prune deletes all checkpoints but the last ones and those kept for good. The
-// marker goes first, so that what an interruption leaves is no checkpoint.
+// prune deletes all checkpoints but the last ones and those kept for good, and
+// what interruptions left behind, which is as large as a checkpoint. The marker
+// goes first, so that what an interruption leaves is no checkpoint.
 func prune(run string, last, every int) error {
 	list, err := Checkpoints(run)
 	if err != nil {
+		return err
+	}
+	if err := removeUnfinished(filepath.Join(run, checkpointsDir)); err != nil {
 		return err
 	}
 	for _, c := range list[:max(0, len(list)-last)] {
@@ -268,6 +275,35 @@ func prune(run string, last, every int) error {
 			return err
 		}
 		if err := os.RemoveAll(c.Dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeUnfinished deletes directories that were begun as a checkpoint, or begun
+// to be deleted.
+func removeUnfinished(root string) error {
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name, hidden := strings.CutPrefix(e.Name(), ".")
+		if hidden {
+			name = strings.TrimSuffix(name, tmpSuffix)
+		}
+		if _, ok := stepOf(name); !ok || hidden && name == e.Name()[1:] {
+			continue
+		}
+		dir := filepath.Join(root, e.Name())
+		if _, err := os.Stat(filepath.Join(dir, markerFile)); !errors.Is(err, fs.ErrNotExist) {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if err := os.RemoveAll(dir); err != nil {
 			return err
 		}
 	}

@@ -212,6 +212,37 @@ func TestUnfinished(t *testing.T) {
 	}
 }
 
+// What interruptions left behind of other steps goes with the next checkpoint,
+// and nothing else does.
+func TestLeftovers(t *testing.T) {
+	dir := t.TempDir()
+	root := filepath.Join(dir, checkpointsDir)
+	for _, left := range []string{".step-5.tmp", "step-3", "notes", "step-07", ".step-9", ".x.tmp"} {
+		if err := os.MkdirAll(filepath.Join(root, left, ModelDir), 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, step := range []int{1, 2, 4} {
+		if _, err := writeCheckpoint(dir, step, func(dir string) error { return fillStep(dir, step) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := prune(dir, 2, 0); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if want := ".step-9 .x.tmp notes step-07 step-2 step-4"; strings.Join(names, " ") != want {
+		t.Errorf("%v are there, want %s", names, want)
+	}
+}
+
 // The number of a step is read in one spelling.
 func TestStepOf(t *testing.T) {
 	for name, want := range map[string]int{"step-0": 0, "step-120": 120, "step-007": -1, "step--1": -1, "step-": -1, "stp-1": -1, "step-1.tmp": -1} {

@@ -33,8 +33,13 @@ func Refuse(t *testing.T, c *Case, open func(path string) error) {
 	took := time.Duration(math.MaxInt64)
 	timed := func() {
 		begin := time.Now()
+		cpu, known := processorTime()
 		err = open(path)
 		took = min(took, time.Since(begin))
+		// On a busy machine the clock counts what others do.
+		if after, _ := processorTime(); known {
+			took = min(took, after-cpu)
+		}
 	}
 	growth := rssGrowth(timed)
 	for range 4 { // a busy machine is given more chances
@@ -62,6 +67,28 @@ func Refuse(t *testing.T, c *Case, open func(path string) error) {
 	if growth > MaxRSS {
 		t.Errorf("resident memory grew by %d MiB", growth>>20)
 	}
+}
+
+// processorTime is what this process has computed so far, on all cores, to a
+// hundredth of a second (man 5 proc, stat).
+func processorTime() (d time.Duration, known bool) {
+	text, err := os.ReadFile("/proc/self/stat")
+	if err != nil {
+		return 0, false
+	}
+	// The second field is the program's name, which may hold anything.
+	f := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	if len(f) < 13 {
+		return 0, false
+	}
+	for _, ticks := range f[11:13] { // in user and in kernel mode
+		n, err := strconv.ParseInt(ticks, 10, 64)
+		if err != nil {
+			return 0, false
+		}
+		d += time.Duration(n) * 10 * time.Millisecond
+	}
+	return d, true
 }
 
 // rssGrowth runs fn and returns by how much the process's resident memory was

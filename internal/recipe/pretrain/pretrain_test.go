@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cria-llm/cria/internal/data/shard"
 	"github.com/cria-llm/cria/internal/llama"
 	"github.com/cria-llm/cria/internal/modelfile"
 	"github.com/cria-llm/cria/internal/sys/meminfo"
@@ -394,6 +395,57 @@ func TestResumeRefuses(t *testing.T) {
 		flip(t, file)
 	}
 	run(t, c, true)
+}
+
+// A run that came to no checkpoint begins anew, from the data that its
+// configuration names now.
+func TestBeginsAnew(t *testing.T) {
+	c := tiny(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	err := Run(ctx, c, false, UI{Message: func(format string, _ ...any) {
+		if strings.HasPrefix(format, "Data:") {
+			cancel()
+		}
+	}})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("cancelled with the data made: %v", err)
+	}
+	old, err := os.ReadFile(filepath.Join(c.Out, dataDir, shard.IndexFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Data.Separator = ""
+	run(t, c, true)
+	if is, err := os.ReadFile(filepath.Join(c.Out, dataDir, shard.IndexFile)); err != nil || string(is) == string(old) {
+		t.Errorf("the data is that of the old configuration (%v)", err)
+	}
+}
+
+// A directory data/ that no run has made is not deleted.
+func TestForeignData(t *testing.T) {
+	c := tiny(t, nil)
+	file := filepath.Join(c.Out, dataDir, "corpus.txt")
+	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte("years of work"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := Run(t.Context(), c, false, UI{Message: quiet}); err == nil || !strings.Contains(err.Error(), filepath.Dir(file)) || !strings.Contains(err.Error(), "corpus.txt") {
+		t.Errorf("the error is %v", err)
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Error(err)
+	}
+}
+
+// A prompt that no sample can be written for is refused before the first step.
+func TestLongPrompt(t *testing.T) {
+	c := tiny(t, func(c *Config) { c.Samples.Prompts = []string{"The", strings.Repeat("The king ", 64)} })
+	err := Run(t.Context(), c, false, UI{Message: quiet})
+	if err == nil || !strings.Contains(err.Error(), "samples.prompts[1]") || !strings.Contains(err.Error(), "1 to 63 are possible") {
+		t.Errorf("the error is %v", err)
+	}
 }
 
 // flip changes one bit of a file.

@@ -52,7 +52,7 @@ func Run(ctx context.Context, c *Config, resume bool, ui UI) (err error) {
 	if err != nil {
 		return err
 	}
-	set, err := c.openData(ctx, tok, resume, ui.Message)
+	set, err := c.openData(ctx, tok, from != nil, ui.Message)
 	if err != nil {
 		return err
 	}

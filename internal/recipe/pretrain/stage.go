@@ -33,6 +33,11 @@ type stage struct {
 
 func newStage(c *Config, model *llama.TrainModel, tok *tokenizer.Tokenizer, set *shard.Dataset) (*stage, error) {
 	s := &stage{c: c, model: model, tok: tok}
+	for i, prompt := range c.Samples.Prompts { // the first sample may be hours away
+		if n := len(s.encode(prompt)); n < 1 || n >= c.Model.Context {
+			return nil, fmt.Errorf("pretrain: samples.prompts[%d], %q, has %d tokens; 1 to %d are possible with a context of %d", i, prompt, n, c.Model.Context-1, c.Model.Context)
+		}
+	}
 	var err error
 	if s.split, err = set.Split(shard.Train); err != nil {
 		return nil, err
@@ -154,6 +159,10 @@ func (s *stage) Validate(ctx context.Context) (map[string]float64, error) {
 	return map[string]float64{"val_loss": sum.Mean()}, nil
 }
 
+func (s *stage) encode(prompt string) []int32 {
+	return s.tok.Encode(prompt, tokenizer.EncodeOptions{BOS: true})
+}
+
 // Sample continues the configured prompts.
 func (s *stage) Sample(ctx context.Context) (list []train.Sample, err error) {
 	if s.session == nil && len(s.c.Samples.Prompts) > 0 {
@@ -172,8 +181,7 @@ func (s *stage) Sample(ctx context.Context) (list []train.Sample, err error) {
 			p.StopIDs = []int32{id}
 		}
 		var text []byte
-		ids := s.tok.Encode(prompt, tokenizer.EncodeOptions{BOS: true})
-		_, err := s.session.Generate(ctx, generate.Request{Prompt: ids, Params: p, Vocab: s.tok.VocabSize(), Decoder: s.tok.NewDecoder(false)}, func(t generate.Token) bool {
+		_, err := s.session.Generate(ctx, generate.Request{Prompt: s.encode(prompt), Params: p, Vocab: s.tok.VocabSize(), Decoder: s.tok.NewDecoder(false)}, func(t generate.Token) bool {
 			text = append(text, t.Text...)
 			return true
 		})

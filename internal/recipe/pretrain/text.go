@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/cria-llm/cria/internal/data/shard"
@@ -25,7 +26,8 @@ const dataDir = "data"
 const validOneIn = 20
 
 // openData opens the shards that the configuration names, or makes them of its
-// texts. A run that goes on finds them made.
+// texts. A run that goes on from a checkpoint finds them made; where there is none
+// yet they are made again, because the configuration may have changed.
 func (c *Config) openData(ctx context.Context, tok *tokenizer.Tokenizer, resume bool, message func(string, ...any)) (*shard.Dataset, error) {
 	dir := c.Data.Shards
 	if dir == "" {
@@ -75,7 +77,7 @@ type textBuilder struct {
 
 // buildText makes shards of text files and dialogs.
 func (c *Config) buildText(ctx context.Context, dir string, tok *tokenizer.Tokenizer) error {
-	if err := os.RemoveAll(dir); err != nil {
+	if err := clearData(dir); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
@@ -123,6 +125,27 @@ func (c *Config) buildText(ctx context.Context, dir string, tok *tokenizer.Token
 		x.Splits[split] = shard.Files{Tokens: f.Tokens, Documents: f.Documents, Shards: []shard.File{f}}
 	}
 	return shard.WriteIndex(dir, x)
+}
+
+// madeHere are the names of files that buildText makes.
+var madeHere = regexp.MustCompile(`^\.?((train|valid)-\d+\.(bin|idx|ids)|index\.json)(\.tmp-[0-9a-f]+)?$`)
+
+// clearData deletes the shards of an earlier run that came to no checkpoint. It
+// refuses a directory with anything else: that is not the run's.
+func clearData(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !madeHere.MatchString(e.Name()) {
+			return fmt.Errorf("pretrain: the shards of the texts would be made in %s, but that holds %s, which no run has made; give another directory as out", dir, e.Name())
+		}
+	}
+	return os.RemoveAll(dir)
 }
 
 // expand replaces patterns by the files that match, each in the order of names.

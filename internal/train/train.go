@@ -112,6 +112,7 @@ func (r *Run) Restore(c *Checkpoint) error {
 
 // Train runs to the last step and saves it. When ctx ends, it saves the last
 // whole step and returns an *InterruptedError; where a step fails, a *StopError.
+// Where something fails after a step, such as a validation, the step is saved.
 func (r *Run) Train(ctx context.Context) (err error) {
 	if err := r.open(); err != nil {
 		return err
@@ -119,8 +120,8 @@ func (r *Run) Train(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, r.metrics.close(), r.samples.close()) }()
 	for r.State.Step < r.Config.Steps {
 		err := r.step(ctx)
-		if ctx.Err() != nil {
-			return r.interrupted(ctx.Err())
+		if cause := ctx.Err(); cause != nil && (err == nil || errors.Is(err, cause)) {
+			return r.interrupted(cause)
 		}
 		if err != nil {
 			return err
@@ -152,8 +153,9 @@ func (r *Run) step(ctx context.Context) error {
 	if failed == nil && c.due(n, c.SampleEvery) {
 		failed = r.sample(ctx)
 	}
-	if failed == nil && c.due(n, c.SaveEvery) {
-		failed = r.Save()
+	// A step after which something failed is done all the same.
+	if failed == nil && c.due(n, c.SaveEvery) || failed != nil && ctx.Err() == nil {
+		failed = errors.Join(failed, r.Save())
 	}
 	return failed
 }

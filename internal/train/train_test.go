@@ -209,6 +209,35 @@ func TestStops(t *testing.T) {
 	}
 }
 
+// What fails after a step is an error, but the step is not lost; and an error is
+// not hidden by an interruption at the same time.
+func TestFailsAfterStep(t *testing.T) {
+	dir := t.TempDir()
+	cfg := tinyRun(40)
+	cfg.SampleEvery = 7
+	r, c := newRun(t, dir, cfg, nil)
+	broken := errors.New("no sample")
+	c.sample = func() error { return broken }
+	if err := r.Train(t.Context()); !errors.Is(err, broken) {
+		t.Errorf("the error is %v", err)
+	}
+	if p := last(t, dir); p.Step != 7 {
+		t.Errorf("the last checkpoint is of step %d, want 7", p.Step)
+	}
+	r, c = newRun(t, t.TempDir(), cfg, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	c.learn = func(step int, s *Sums) {
+		if step == 5 {
+			s.Loss.NLL = nan
+			cancel()
+		}
+	}
+	var stop *StopError
+	if err := r.Train(ctx); !errors.As(err, &stop) || stop.Step != 5 {
+		t.Errorf("with an interruption, the error is %v", err)
+	}
+}
+
 // A loss that rises slowly, or jumps near zero or early, stops nothing.
 func TestDoesNotStop(t *testing.T) {
 	s := State{}

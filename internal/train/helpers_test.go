@@ -23,7 +23,7 @@ var tinyConfig = llama.Config{Dim: 8, NLayers: 1, NHeads: 2, NKVHeads: 1, HeadDi
 type counting struct {
 	m      *llama.TrainModel
 	learn  func(step int, s *Sums) // changes what Learn says
-	sample func() error                  // what Sample fails with; nil is never
+	sample func() error            // what Sample fails with; nil is never
 	asked  []int
 	checks int
 }

@@ -25,7 +25,9 @@ type pretrainConfig struct {
 	Flags   pretrain.Flags
 	Threads int
 	Resume  bool
-	Print   bool
+	// AcceptChanges is Config's.
+	AcceptChanges bool
+	Print         bool
 }
 
 func newPretrain() *cobra.Command {
@@ -57,6 +59,7 @@ Shapes: ` + strings.Join(llama.ShapeNames(), " ") + `.`,
 	fs := cmd.Flags()
 	fs.StringVarP(&c.Flags.Out, "out", "o", "", "directory of the run")
 	fs.BoolVar(&c.Resume, "resume", false, "go on from the last checkpoint in the run's directory")
+	fs.BoolVar(&c.AcceptChanges, "accept-changes", false, "with --resume: go on although the configuration is another one, such as a lower learning rate")
 	fs.StringVar(&c.Flags.Shape, "shape", "", "name of a shape")
 	fs.StringArrayVar(&c.Flags.Text, "text", nil, "text file to learn from; may be repeated")
 	fs.StringVar(&c.Flags.Tokenizer, "tokenizer", "", "tokenizer, or a model that has one")
@@ -85,6 +88,10 @@ func (c *pretrainConfig) run(cmd *cobra.Command, given []string) error {
 	if err != nil {
 		return &UsageError{err}
 	}
+	if c.AcceptChanges && !c.Resume {
+		return usagef("--accept-changes needs --resume")
+	}
+	cfg.AcceptChanges = c.AcceptChanges
 	if c.Print {
 		text, err := cfg.Text()
 		if err == nil {

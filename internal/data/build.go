@@ -15,6 +15,7 @@ import (
 	"github.com/cria-llm/cria/internal/data/doc"
 	"github.com/cria-llm/cria/internal/data/shard"
 	"github.com/cria-llm/cria/internal/modelfile"
+	"github.com/cria-llm/cria/internal/sys/filelock"
 	"github.com/cria-llm/cria/internal/tokenizer"
 )
 
@@ -67,14 +68,11 @@ func Build(ctx context.Context, c *Config, o Options) (report *Report, err error
 	if err := os.MkdirAll(c.Out, 0o777); err != nil {
 		return nil, err
 	}
-	lock, err := os.OpenFile(filepath.Join(c.Out, lockFile), os.O_RDWR|os.O_CREATE, 0o666)
+	lock, err := filelock.Try(filepath.Join(c.Out, lockFile))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("out: another build of %s runs: %w", c.Out, err)
 	}
-	defer lock.Close()
-	if err := tryLock(lock); err != nil {
-		return nil, fmt.Errorf("out: %s is being built by another process (%w)", c.Out, err)
-	}
+	defer func() { err = errors.Join(err, lock.Unlock()) }()
 	b := &build{config: c, options: o, decided: map[string]decided{}}
 	if err := b.prepare(); err != nil {
 		return nil, err

@@ -29,7 +29,7 @@ func (e *StopError) Error() string {
 	if e.Last == "" {
 		return s + " There is no checkpoint yet. Try a lower learning rate or a longer warm-up"
 	}
-	return s + fmt.Sprintf(" The last good checkpoint is %s. Try a lower learning rate, a longer warm-up, or look at the data", e.Last)
+	return s + fmt.Sprintf(" The last good checkpoint is %s. Look at the data, or go on from there with a lower learning rate (optimizer.learning_rate, --resume --accept-changes)", e.Last)
 }
 
 // judge says what is wrong with a step, "" for nothing.

@@ -45,8 +45,12 @@ type Config struct {
 	ValidateTokens int64   `yaml:"validate_tokens"` // most tokens of a validation
 	Samples        Samples `yaml:"samples"`
 	SaveType       string  `yaml:"save_type"` // of the finished model's matrices: f32, f16 or bf16
-	Device         string  `yaml:"device"`    // cpu, or reference: one thread, plain loops
-	Threads        int     `yaml:"threads"`   // 0: all that this process may use
+	// AcceptChanges goes on from a checkpoint of another configuration: a lower
+	// learning rate after a spike, say. It is a flag's, never a file's.
+	AcceptChanges bool `yaml:"-"`
+
+	Device  string `yaml:"device"`  // cpu, or reference: one thread, plain loops
+	Threads int    `yaml:"threads"` // 0: all that this process may use
 }
 
 // Model is the shape in detail. The vocabulary is the tokenizer's.

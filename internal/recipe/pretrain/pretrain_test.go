@@ -19,6 +19,7 @@ import (
 	"github.com/cria-llm/cria/internal/data/shard"
 	"github.com/cria-llm/cria/internal/llama"
 	"github.com/cria-llm/cria/internal/modelfile"
+	"github.com/cria-llm/cria/internal/sys/filelock"
 	"github.com/cria-llm/cria/internal/sys/meminfo"
 	"github.com/cria-llm/cria/internal/train"
 )
@@ -373,6 +374,22 @@ func TestResumeRefuses(t *testing.T) {
 	other.Train.Optimizer.LR = 0.02
 	if err := Run(t.Context(), &other, true, UI{Message: quiet}); err == nil || !strings.Contains(err.Error(), `"learning_rate: 0.02" was "learning_rate: 0.01"`) {
 		t.Errorf("another rate: %v", err)
+	}
+	other.AcceptChanges = true
+	var said string
+	if err := Run(t.Context(), &other, true, UI{Message: func(format string, args ...any) { said += fmt.Sprintf(format, args...) }}); err != nil || !strings.Contains(said, `"learning_rate: 0.02" was "learning_rate: 0.01"`) {
+		t.Errorf("another rate that is accepted: %v, %s", err, said)
+	}
+	lock, err := filelock.Try(filepath.Join(c.Out, lockFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var held *filelock.HeldError
+	if err := Run(t.Context(), c, true, UI{Message: quiet}); !errors.As(err, &held) || !strings.Contains(err.Error(), c.Out) {
+		t.Errorf("a second process: %v", err)
+	}
+	if err := lock.Unlock(); err != nil {
+		t.Fatal(err)
 	}
 	moved := *c
 	moved.Data = Data{Shards: filepath.Join(t.TempDir(), "moved"), Tokenizer: c.Data.Tokenizer}

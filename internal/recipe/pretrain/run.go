@@ -18,6 +18,7 @@ import (
 	"github.com/cria-llm/cria/internal/llama"
 	"github.com/cria-llm/cria/internal/modelfile"
 	"github.com/cria-llm/cria/internal/optim"
+	"github.com/cria-llm/cria/internal/sys/filelock"
 	"github.com/cria-llm/cria/internal/sys/meminfo"
 	"github.com/cria-llm/cria/internal/tensor"
 	"github.com/cria-llm/cria/internal/train"
@@ -28,6 +29,9 @@ const (
 	deviceCPU       = "cpu"
 	deviceReference = "reference"
 )
+
+// lockFile keeps a second process out of a run's directory.
+const lockFile = ".lock"
 
 // averageDir is the finished model of the moving average, beside train.ModelDir.
 const averageDir = "model-ema"
@@ -44,6 +48,14 @@ type UI struct {
 // Config.Out, bit for bit as if it had not stopped. The finished model is in
 // model/ of that directory.
 func Run(ctx context.Context, c *Config, resume bool, ui UI) (err error) {
+	if err := os.MkdirAll(c.Out, 0o777); err != nil {
+		return err
+	}
+	lock, err := filelock.Try(filepath.Join(c.Out, lockFile))
+	if err != nil {
+		return fmt.Errorf("pretrain: another run works in %s: %w", c.Out, err)
+	}
+	defer func() { err = errors.Join(err, lock.Unlock()) }()
 	from, err := c.start(ctx, resume, ui)
 	if err != nil {
 		return err
@@ -105,12 +117,12 @@ func (c *Config) start(ctx context.Context, resume bool, ui UI) (*train.Checkpoi
 	if err := last.Verify(ctx); err != nil {
 		return nil, err
 	}
-	return last, c.sameNumbers(last)
+	return last, c.sameNumbers(last, ui)
 }
 
 // sameNumbers refuses to go on with a configuration that computes something
 // else.
-func (c *Config) sameNumbers(p *train.Checkpoint) error {
+func (c *Config) sameNumbers(p *train.Checkpoint, ui UI) error {
 	path := filepath.Join(p.Dir, train.ConfigFile)
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -128,10 +140,15 @@ func (c *Config) sameNumbers(p *train.Checkpoint) error {
 	if err != nil {
 		return err
 	}
-	if was != is {
-		return fmt.Errorf("pretrain: the run in %s was begun with another configuration: %s; go on with the old one (%s), or begin a run of your own with init", c.Out, differences(was, is), path)
+	switch {
+	case was == is:
+		return nil
+	case c.AcceptChanges:
+		ui.Message("Going on with another configuration: %s.", differences(was, is))
+		return nil
+	default:
+		return fmt.Errorf("pretrain: the run in %s was begun with another configuration: %s; go on with the old one (%s), accept the change (--accept-changes), or begin a run of your own with init", c.Out, differences(was, is), path)
 	}
-	return nil
 }
 
 // openDevice makes the device and measures its limit for the products asked for.

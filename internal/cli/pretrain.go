@@ -78,7 +78,7 @@ func (c *pretrainConfig) run(cmd *cobra.Command, given []string) error {
 			return err
 		}
 	}
-	if c.Flags.Steps < 0 {
+	if cmd.Flags().Changed("steps") && c.Flags.Steps < 1 {
 		return usagef("--steps %d; it must be 1 or more", c.Flags.Steps)
 	}
 	if cmd.Flags().Changed("threads") {

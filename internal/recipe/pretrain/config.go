@@ -124,6 +124,9 @@ func Load(path string, text []byte, f Flags) (*Config, error) {
 	if f.Shape != "" {
 		dial.Shape = f.Shape
 	}
+	if dial.Tokens != nil && *dial.Tokens < 1 {
+		return nil, fmt.Errorf("%s: tokens is %d; it must be 1 or more", path, *dial.Tokens)
+	}
 	if dial.Steps != nil && dial.Tokens != nil {
 		return nil, fmt.Errorf("%s: steps and tokens both say how long the run is; give one of them", path)
 	}
@@ -178,11 +181,11 @@ func (c *Config) finish() error {
 		step := int64(c.Batch) * int64(c.Sequence)
 		c.Train.Steps = int((c.Tokens + step - 1) / step)
 	}
-	if c.Train.Optimizer.Warmup < 0 { // the preset's: a share of the run
+	if c.Train.Optimizer.Warmup == unset { // the preset's: a share of the run
 		c.Train.Optimizer.Warmup = min(llama2Warmup, max(1, c.Train.Steps*warmupPercent/100))
 	}
 	for _, every := range []*int{&c.Train.SaveEvery, &c.Train.ValidateEvery, &c.Train.SampleEvery} {
-		if *every < 0 {
+		if *every == unset {
 			*every = max(1, c.Train.Steps/10)
 		}
 	}

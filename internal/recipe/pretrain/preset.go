@@ -11,6 +11,9 @@ import (
 	"github.com/cria-llm/cria/internal/train"
 )
 
+// unset is no number that a file may give.
+const unset = math.MinInt
+
 const (
 	llama2Warmup  = 2000 // steps (arXiv 2307.09288, section 2.2)
 	warmupPercent = 5    // of shorter runs
@@ -59,7 +62,7 @@ func preset(b base) *Config {
 	n := float64(b.config.Parameters())
 	c := &Config{Model: modelOf(&b.config), Train: train.Defaults(), Isolate: true, DType: "f32", Seed: 1, SaveType: "f32", Device: deviceCPU,
 		ValidateTokens: 1 << 17, Samples: Samples{Prompts: []string{"Once upon a time"}, Tokens: 100, Temperature: 0.8}}
-	c.Train.Optimizer.Warmup, c.Train.SaveEvery, c.Train.ValidateEvery, c.Train.SampleEvery = -1, -1, -1, -1 // finish knows the steps
+	c.Train.Optimizer.Warmup, c.Train.SaveEvery, c.Train.ValidateEvery, c.Train.SampleEvery = unset, unset, unset, unset // finish knows the steps
 	rate, tokens, batch := 3e-3*math.Pow(n/1e6, -0.25), int64(20*n), batch4M*math.Pow(n/7e9, 0.6)
 	if p, ok := published[b.name]; ok {
 		rate, tokens, batch = p.rate, p.tokens, batch4M

@@ -2,6 +2,7 @@ package data
 
 import (
 	"context"
+	"errors"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -423,7 +424,7 @@ func TestCancel(t *testing.T) {
 			cancel()
 		}
 	}})
-	if err != context.Canceled {
+	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("the error is %v", err)
 	}
 	mustBuild(t, cfg)

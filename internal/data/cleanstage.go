@@ -87,7 +87,6 @@ type unitWriter struct {
 	keys       *bufio.Writer
 	lines      *bufio.Writer // nil where lines are not compared
 	signer     *dedup.Signer
-	text       words.Text
 	key        docKey
 	buf        []byte
 	lineHashes []uint64
@@ -132,11 +131,8 @@ func (w *unitWriter) write(d *doc.Document) error {
 	if d.Domain != "" {
 		k.domain = words.Hash(d.Domain)
 	}
-	if w.signer != nil || w.lines != nil {
-		w.text.Parse(d.Text)
-	}
 	if w.signer != nil {
-		if k.signed = w.signer.Sign(k.sig, &w.text); !k.signed {
+		if k.signed = w.signer.Sign(k.sig, d.Words()); !k.signed {
 			clear(k.sig)
 		}
 	}
@@ -147,7 +143,7 @@ func (w *unitWriter) write(d *doc.Document) error {
 	if w.lines == nil {
 		return nil
 	}
-	w.lineHashes = w.config.Lines.Keys(w.lineHashes[:0], &w.text)
+	w.lineHashes = w.config.Lines.Keys(w.lineHashes[:0], d.Words())
 	w.buf = binary.LittleEndian.AppendUint64(w.buf[:0], uint64(len(w.lineHashes)))
 	for _, h := range w.lineHashes {
 		w.buf = binary.LittleEndian.AppendUint64(w.buf, h)

@@ -73,7 +73,7 @@ func newDocsReader(r io.Reader) *docsReader {
 
 // next reads a document; io.EOF after the last.
 func (r *docsReader) next(d *doc.Document) (err error) {
-	*d = doc.Document{}
+	d.Reset()
 	for i, to := range []*string{&d.ID, &d.Domain, &d.Lang, &d.Text} {
 		n, err := binary.ReadUvarint(r.r)
 		if err == io.EOF && i == 0 {

@@ -122,7 +122,6 @@ func (b *build) explain(drop unitDrop) (doc.Drop, *uint64) {
 type tokenWriter struct {
 	b                  *build
 	tokens, ids, index *bufio.Writer
-	text               words.Text
 	finder             *decontam.Finder
 	bulk               *tokenizer.Bulk
 	encoded            []int32
@@ -157,12 +156,9 @@ func (w *tokenWriter) flush() error {
 // edit removes frequent lines and looks for benchmark items.
 func (w *tokenWriter) edit(d *doc.Document, number uint64, st *doc.Stats) *doc.Drop {
 	lines := &w.b.config.Dedup.Lines
-	parsed := false
 	if len(w.b.frequent) > 0 {
-		w.text.Parse(d.Text)
-		parsed = true
 		n := 0
-		left := lines.Strip(&w.text, number, w.b.frequent, func(line string) {
+		left := lines.Strip(d.Words(), number, w.b.frequent, func(line string) {
 			n++
 			st.Add("lines."+ruleLines, 1)
 			st.Sample("lines."+ruleLines, line)
@@ -171,16 +167,13 @@ func (w *tokenWriter) edit(d *doc.Document, number uint64, st *doc.Stats) *doc.D
 			if chars := utf8.RuneCountInString(strings.TrimSpace(left)); chars < lines.MinLeft {
 				return &doc.Drop{Rule: ruleLines, Detail: fmt.Sprintf("%d characters are left without %d lines that stand in more than %d documents, at least %d needed", chars, n, lines.MaxDocuments, lines.MinLeft)}
 			}
-			d.Text, parsed = left, false
+			d.Text = left
 		}
 	}
 	if len(w.b.config.Decontaminate.Sets) == 0 {
 		return nil
 	}
-	if !parsed {
-		w.text.Parse(d.Text)
-	}
-	r := w.finder.Clean(&w.text)
+	r := w.finder.Clean(d.Words())
 	if r.Matches > 0 {
 		st.Add("decontaminate."+r.Set, 1)
 		st.Sample("decontaminate."+r.Set, r.Matched)

@@ -214,7 +214,7 @@ var abbreviations = func() map[uint64]bool {
 // word with . ! or ? behind it, if a line ends there or a word follows that does
 // not begin in lower case; but not behind abbreviations and initials.
 func sentences(r *run) float64 {
-	t := &r.text
+	t := r.text
 	n, open := 0, false
 	for li := range t.Lines {
 		l := &t.Lines[li]

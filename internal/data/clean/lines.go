@@ -59,7 +59,11 @@ func shortLine(r *run, i int) bool {
 func uppercaseLine(r *run, i int) bool {
 	upper, letters := 0, 0
 	for _, c := range r.line(i) {
-		if unicode.IsLetter(c) {
+		if c < utf8.RuneSelf {
+			n := int(letterCase[c])
+			letters += n & 1
+			upper += n >> 1
+		} else if unicode.IsLetter(c) {
 			letters++
 			if unicode.IsUpper(c) {
 				upper++
@@ -68,6 +72,14 @@ func uppercaseLine(r *run, i int) bool {
 	}
 	return letters > 0 && float64(upper) > r.set.config.RefinedWeb.MaxUppercase*float64(letters)
 }
+
+// letterCase is 1 for a small letter and 3 for a capital.
+var letterCase = func() (t [utf8.RuneSelf]uint8) {
+	for i := range 26 {
+		t['a'+i], t['A'+i] = 1, 3
+	}
+	return t
+}()
 
 // numericLine: RefinedWeb removes lines that are only composed of numerical
 // characters.

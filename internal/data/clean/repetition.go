@@ -24,7 +24,7 @@ func (r *run) lineRepetition() lineRepetition {
 	if r.linesDone {
 		return r.lines
 	}
-	t := &r.text
+	t := r.text
 	var dup, dupChars, chars, paragraphs, dupParagraphs, dupParagraphChars int
 	lineTable, paragraphTable := &r.grams.a, &r.grams.b
 	lineTable.reset(len(t.Lines))

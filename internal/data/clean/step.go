@@ -90,11 +90,11 @@ func (s *Rules) Process(d *doc.Document, st *doc.Stats) *doc.Drop {
 		text, n = rule.Edit(text)
 		st.Add("edits."+rule.Name, int64(n))
 	}
-	r.start(text, d.Lang)
-	if removed := r.removeLines(s.lines, st); removed {
-		text = r.text.String
-	}
 	d.Text = text
+	r.start(d.Words(), d.Lang)
+	if removed := r.removeLines(s.lines, st); removed {
+		d.Text = r.text.String
+	}
 	for _, rule := range s.docs {
 		v := rule.Measure(r)
 		lo, hi := rule.Limits(&s.config)
@@ -123,7 +123,9 @@ func (s *Rules) Measure(text, lang string) []Value {
 	for _, rule := range s.edits {
 		text, _ = rule.Edit(text)
 	}
-	r.start(text, lang)
+	var t words.Text
+	t.Parse(text)
+	r.start(&t, lang)
 	r.removeLines(s.lines, &doc.Stats{})
 	var all []Value
 	for _, rule := range s.docs {
@@ -133,21 +135,20 @@ func (s *Rules) Measure(text, lang string) []Value {
 	return all
 }
 
-// maxScratch is how many words of room a run may keep for the next document.
+// maxScratch is how many n-grams a run may keep room for until the next document.
 const maxScratch = 1 << 18
 
 func (s *Rules) put(r *run) {
-	r.text.String = "" // the document may go
-	if cap(r.text.Words) <= maxScratch {
+	r.text = nil // the document may go
+	if cap(r.grams.places) <= maxScratch {
 		s.pool.Put(r)
 	}
 }
 
 // start begins with a new document.
-func (r *run) start(text, lang string) {
-	r.text.Parse(text)
-	r.lang = lang
-	r.scan.scan(r.set.phrases, &r.text)
+func (r *run) start(text *words.Text, lang string) {
+	r.text, r.lang = text, lang
+	r.scan.scan(r.set.phrases, text)
 	r.webRemoved, r.wordsAll = 0, len(r.text.Words)
 	r.statsDone, r.linesDone, r.wordsDone = false, false, false
 }
@@ -183,7 +184,7 @@ func (r *run) removeLines(rules []*Rule, st *doc.Stats) bool {
 	if removed {
 		r.text.Keep(r.keep)
 		if c := &r.scan; c.hashes+c.ellipses+c.curly+c.lorem > 0 { // else there is nothing to lose
-			c.scan(r.set.phrases, &r.text)
+			c.scan(r.set.phrases, r.text)
 		}
 	}
 	return removed

@@ -127,7 +127,7 @@ func makeTable() []Rule {
 // run is what the rules know of one document. It is reused for the next.
 type run struct {
 	set  *Rules
-	text words.Text
+	text *words.Text
 	lang string // "" for unknown
 	scan scan
 

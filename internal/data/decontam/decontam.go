@@ -77,7 +77,8 @@ type Index struct {
 	config Config
 	// heads is by the hash of the first MinWords words of an n-gram, so that one
 	// rolling hash finds n-grams of all lengths.
-	heads map[uint64][]tail
+	heads map[uint64]int32 // 1 + the place of the first one in tails
+	tails []tail
 	// maybe has a bit for each head: most words of clean text are answered by it.
 	maybe   []uint64
 	entries int64
@@ -87,9 +88,12 @@ type Index struct {
 	places  []int32
 }
 
-// tail is an n-gram whose head is known.
+// tail is an n-gram whose head is known. Tails of one head are a list in the
+// order in which they came, so that nothing here has pointers to be followed by
+// the garbage collector.
 type tail struct {
 	hash uint64
+	next int32  // the next one of the head: 1 + its place in Index.tails; 0 for none
 	n    uint16 // words
 	set  uint16
 }
@@ -106,7 +110,7 @@ const maybeBits = 22
 
 // NewIndex returns an empty index.
 func NewIndex(c Config) *Index {
-	return &Index{config: c, heads: map[uint64][]tail{}, maybe: make([]uint64, 1<<maybeBits/64)}
+	return &Index{config: c, heads: map[uint64]int32{}, maybe: make([]uint64, 1<<maybeBits/64)}
 }
 
 // Bytes estimates the memory that the index takes.
@@ -129,19 +133,33 @@ func (x *Index) add(text string) {
 	n := min(x.config.NGram, len(x.hashes))
 	for i := 0; i+n <= len(x.hashes); i++ {
 		head := words.Gram(x.hashes[i : i+x.config.MinWords])
-		t := tail{words.Gram(x.hashes[i : i+n]), uint16(n), uint16(set)}
-		known := false
-		for _, o := range x.heads[head] {
-			known = known || o.hash == t.hash && o.n == t.n
-		}
-		if !known {
-			x.heads[head] = append(x.heads[head], t)
-			bit := head >> (64 - maybeBits)
-			x.maybe[bit/64] |= 1 << (bit % 64)
-			x.entries++
+		t := tail{hash: words.Gram(x.hashes[i : i+n]), n: uint16(n), set: uint16(set)}
+		if x.put(head, t) {
 			count.Grams++
 		}
 	}
+}
+
+// put adds a tail to its head's list, if it is not there.
+func (x *Index) put(head uint64, t tail) bool {
+	var last *tail
+	for at := x.heads[head]; at != 0; at = last.next {
+		last = &x.tails[at-1]
+		if last.hash == t.hash && last.n == t.n {
+			return false
+		}
+	}
+	place := int32(len(x.tails) + 1)
+	if last != nil {
+		last.next = place
+	} else {
+		x.heads[head] = place
+		bit := head >> (64 - maybeBits)
+		x.maybe[bit/64] |= 1 << (bit % 64)
+	}
+	x.tails = append(x.tails, t)
+	x.entries++
+	return true
 }
 
 // Match is an n-gram of a set in a text: bytes Start to End.
@@ -173,7 +191,9 @@ func (f *Finder) Find(t *words.Text, visit func(Match) bool) {
 		if bit := head >> (64 - maybeBits); x.maybe[bit/64]>>(bit%64)&1 == 0 {
 			continue
 		}
-		for _, tail := range x.heads[head] {
+		for at := x.heads[head]; at != 0; {
+			tail := &x.tails[at-1]
+			at = tail.next
 			n := int(tail.n)
 			if i+n > len(f.hashes) || words.Gram(f.hashes[i:i+n]) != tail.hash {
 				continue

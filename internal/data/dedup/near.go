@@ -2,6 +2,8 @@ package dedup
 
 import (
 	"fmt"
+	"math/bits"
+	"slices"
 
 	"github.com/cria-llm/cria/internal/data/words"
 )
@@ -46,18 +48,19 @@ func (n *Near) Size() int { return n.Bands * n.Rows }
 // Signer makes signatures. It is for one goroutine.
 type Signer struct {
 	near   Near
-	a, b   []uint64 // of the k-th hash function h*a+b mod 2^64
+	a, b   []uint64 // of the hash function h*a+b mod 2^64 of each round
 	hashes []uint64
 	places []int32
 	grams  []uint64
 	min    []uint64
+	more   []uint64 // minima of one round
 }
 
 // NewSigner makes a signer; all signers of one configuration are the same.
 func NewSigner(n Near) *Signer {
-	s := &Signer{near: n, min: make([]uint64, n.Size())}
+	s := &Signer{near: n, min: make([]uint64, n.Size()), more: make([]uint64, n.Size())}
 	x := uint64(0)
-	for range n.Size() {
+	for range 2 * n.Size() {
 		x = words.Mix(x, 1)
 		s.a = append(s.a, x|1)
 		x = words.Mix(x, 2)
@@ -66,9 +69,20 @@ func NewSigner(n Near) *Signer {
 	return s
 }
 
+// none is the minimum of no n-grams.
+const none = ^uint64(0)
+
 // Sign sets sig, of near.Size() values, and says whether the text has words;
 // without any there is nothing to compare. Signatures keep 16 bits of each
 // minimum: two different minima agree in one of 65,536 cases.
+//
+// The minima are those of Dahlgaard, Knudsen and Thorup, "Fast similarity
+// sketching" (FOCS 2017, arXiv 1704.04370): a round throws each n-gram into one
+// of the values' bins and takes minima there; bins that are still empty wait for
+// the next round, and those that k rounds left empty are given all n-grams. Each
+// value is the minimum of a random order of the n-grams, as in MinHash, and
+// estimates are at least as close, but a long text takes two rounds instead of
+// k functions.
 func (s *Signer) Sign(sig []uint16, t *words.Text) bool {
 	s.hashes, s.places = t.Content(s.hashes[:0], s.places[:0])
 	if len(s.hashes) == 0 {
@@ -77,13 +91,16 @@ func (s *Signer) Sign(sig []uint16, t *words.Text) bool {
 	// A text shorter than an n-gram is one n-gram.
 	s.grams = words.Grams(s.grams[:0], s.hashes, min(s.near.NGram, len(s.hashes)))
 	for k := range s.min {
-		s.min[k] = ^uint64(0)
+		s.min[k] = none
 	}
-	const block = 512 // n-grams, which stay in L1 while all functions read them
-	for rest := s.grams; len(rest) > 0; {
-		part := rest[:min(block, len(rest))]
-		rest = rest[len(part):]
-		s.lower(part)
+	k := uint64(len(s.min))
+	a, b, all := s.a[0], s.b[0], s.min
+	for _, h := range s.grams {
+		bin, v := bits.Mul64(h*a+b, k)
+		all[bin] = min(all[bin], v)
+	}
+	for round := 1; round < 2*len(s.min) && slices.Contains(s.min, none); round++ {
+		s.fill(round)
 	}
 	for k, m := range s.min {
 		sig[k] = uint16(words.Mix(0, m))
@@ -91,27 +108,28 @@ func (s *Signer) Sign(sig []uint16, t *words.Text) bool {
 	return true
 }
 
-// lower takes the minima with a block of n-grams, four functions at a time.
-func (s *Signer) lower(grams []uint64) {
-	k := 0
-	for ; k+4 <= len(s.min); k += 4 {
-		m := s.min[k : k+4 : k+4]
-		m0, m1, m2, m3 := m[0], m[1], m[2], m[3]
-		a := s.a[k : k+4 : k+4]
-		a0, a1, a2, a3 := a[0], a[1], a[2], a[3]
-		b := s.b[k : k+4 : k+4]
-		b0, b1, b2, b3 := b[0], b[1], b[2], b[3]
-		for _, h := range grams {
-			m0 = min(m0, h*a0+b0)
-			m1 = min(m1, h*a1+b1)
-			m2 = min(m2, h*a2+b2)
-			m3 = min(m3, h*a3+b3)
+// fill is a round for the bins that are empty.
+func (s *Signer) fill(round int) {
+	a, b, k := s.a[round], s.b[round], len(s.min)
+	if round >= k {
+		if s.min[round-k] == none {
+			for _, h := range s.grams {
+				s.min[round-k] = min(s.min[round-k], h*a+b)
+			}
 		}
-		m[0], m[1], m[2], m[3] = m0, m1, m2, m3
+		return
 	}
-	for ; k < len(s.min); k++ {
-		for _, h := range grams {
-			s.min[k] = min(s.min[k], h*s.a[k]+s.b[k])
+	for i := range s.more {
+		s.more[i] = none
+	}
+	for _, h := range s.grams {
+		if bin, v := bits.Mul64(h*a+b, uint64(k)); s.min[bin] == none {
+			s.more[bin] = min(s.more[bin], v)
+		}
+	}
+	for i, m := range s.min {
+		if m == none {
+			s.min[i] = s.more[i]
 		}
 	}
 }

@@ -11,6 +11,8 @@ package doc
 import (
 	"maps"
 	"slices"
+
+	"github.com/cria-llm/cria/internal/data/words"
 )
 
 // Document is one text under way from a source to the shards.
@@ -27,6 +29,33 @@ type Document struct {
 	Personal int
 
 	Meta map[string]string // further fields of the input, as read; may be nil
+
+	words *words.Text
+}
+
+// Words returns Text in pieces. It is cut anew only where Text is another one
+// than at the last call. A step that changes the result makes its String the
+// new Text. It is valid until the document is overwritten.
+func (d *Document) Words() *words.Text {
+	if d.words == nil {
+		d.words = new(words.Text)
+	}
+	if d.words.String != d.Text { // strings that share memory compare at once
+		d.words.Parse(d.Text)
+	}
+	return d.words
+}
+
+// Reset makes d an empty document; the memory of Words is kept, up to a size
+// that ordinary documents stay below.
+func (d *Document) Reset() {
+	const most = 1 << 18 // words
+	kept := d.words
+	*d = Document{}
+	if kept != nil && cap(kept.Words) <= most {
+		kept.Parse("")
+		d.words = kept
+	}
 }
 
 // Unit is a piece of input that is read on its own: a file, or a range of one

@@ -215,9 +215,12 @@ func letter(r rune) rune {
 }
 
 // add adds a text's n-grams to the scores and returns how many characters they
-// are made of.
+// are made of. N-grams are gathered first and then looked up, many at once: most
+// of the time goes into waiting for the memory that holds the table.
 func (m *model) add(scores *[256]int32, text string) int {
 	const space = ' '
+	var keys [512]uint64
+	n := 0
 	var window uint64 = space // the last four characters, the newest lowest
 	length := 1               // how many of them belong to the word and the space before it
 	chars := 0
@@ -225,29 +228,31 @@ func (m *model) add(scores *[256]int32, text string) int {
 		window = window<<16 | c
 		length = min(length+1, 4)
 		chars++
-		n := 3
+		from := 3
 		if c >= otherScripts {
-			n = 1
+			from = 1
 		}
-		for ; n <= length; n++ {
-			s := m.find(window & (1<<(16*n) - 1))
-			for _, w := range m.weights[s.from : s.from+uint32(s.n)] {
-				scores[w.lang] += int32(w.w)
-			}
+		if n+4 > len(keys) {
+			m.score(scores, keys[:n])
+			n = 0
+		}
+		for k := from; k <= length; k++ {
+			keys[n] = window & (1<<(16*k) - 1)
+			n++
 		}
 	}
 	for i := 0; i < len(text); {
-		r, n := rune(text[i]), 1
+		r, size := rune(text[i]), 1
 		switch {
 		case r >= utf8.RuneSelf:
-			r, n = utf8.DecodeRuneInString(text[i:])
+			r, size = utf8.DecodeRuneInString(text[i:])
 			r = letter(r)
 		case r|0x20 >= 'a' && r|0x20 <= 'z':
 			r |= 0x20
 		default:
 			r = space
 		}
-		i += n
+		i += size
 		if r != space {
 			take(uint64(r))
 		} else if window&0xffff != space {
@@ -258,5 +263,26 @@ func (m *model) add(scores *[256]int32, text string) int {
 	if window&0xffff != space {
 		take(space)
 	}
+	m.score(scores, keys[:n])
 	return chars
+}
+
+// score adds what n-grams say. It overwrites keys.
+func (m *model) score(scores *[256]int32, keys []uint64) {
+	const places = 1<<32 - 1
+	for i, key := range keys {
+		// Reading the slot here, with no branch on what it holds, lets the
+		// processor have several slots under way.
+		s := &m.slots[key*0x9e3779b97f4a7c15>>m.shift]
+		if s.key != key {
+			s = m.find(key)
+		}
+		keys[i] = uint64(s.n)<<32 | uint64(s.from)
+	}
+	for _, k := range keys {
+		from := k & places
+		for _, w := range m.weights[from : from+k>>32] {
+			scores[w.lang] += int32(w.w)
+		}
+	}
 }

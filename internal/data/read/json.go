@@ -57,8 +57,8 @@ func (j *jsonLines) Next(d *doc.Document) error {
 
 // record makes a document of one line; false if it was rejected.
 func (j *jsonLines) record(d *doc.Document, line []byte, at int64) (bool, error) {
-	var object map[string]json.RawMessage
-	if err := json.Unmarshal(line, &object); err != nil {
+	object, err := parseObject(line)
+	if err != nil {
 		problem := "no JSON object: " + err.Error()
 		if line[0] == '[' {
 			problem += "; a JSON list is no JSON lines: write each element into a line of its own"
@@ -133,8 +133,8 @@ func field(object map[string]json.RawMessage, name string) (string, fieldState) 
 	if string(raw) == "null" {
 		return "", missing
 	}
-	var s string
-	if raw[0] != '"' || json.Unmarshal(raw, &s) != nil {
+	s, ok := parseString(raw)
+	if !ok {
 		return string(raw), notText
 	}
 	return s, isText

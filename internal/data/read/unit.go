@@ -151,7 +151,9 @@ func (b *base) rejectAt(place, kind, problem string) error {
 
 // fill makes a document of a text from a place in the file.
 func (b *base) fill(d *doc.Document, text, id, link string, meta map[string]string) {
-	*d = doc.Document{ID: b.unit.Source + "/" + b.unit.Name + "#" + id, Source: b.unit.Source, Text: text, URL: link, Domain: domain(link), Meta: meta}
+	d.Reset()
+	d.ID, d.Source = b.unit.Source+"/"+b.unit.Name+"#"+id, b.unit.Source
+	d.Text, d.URL, d.Domain, d.Meta = text, link, domain(link), meta
 	b.st.Add("read.documents", 1)
 	b.st.Add("read.bytes", int64(len(text)))
 }

@@ -16,16 +16,17 @@ import (
 type InitOptions struct {
 	Type      string // of the matrices: a mix's name; "" is f32
 	Seed      uint64
-	Tokenizer string // file or model whose tokenizer goes in; the vocabulary takes its size. "" is none
+	Tokenizer string  // file or model whose tokenizer goes in; the vocabulary takes its size. "" is none
+	Std       float64 // standard deviation of matrices; 0 is InitStd
 	Overwrite bool
 	Workers   int
 	Progress  func(done, total int64)
 }
 
-// initStd is the standard deviation of fresh weights; matrices that add to the
+// InitStd is the usual standard deviation of fresh weights; matrices that add to the
 // residual stream have it divided by the root of the number of such additions
 // (GPT-2, section 2.3; llama2.c has the same).
-const initStd = 0.02
+const InitStd = 0.02
 
 // Init writes a model with random weights: a GGUF file if out ends in .gguf, else
 // a Hugging Face directory.
@@ -59,17 +60,21 @@ func Random(cfg llama.Config, opt InitOptions) (*Model, error) {
 		return nil, err
 	}
 	m.Config = cfg
+	std := opt.Std
+	if std == 0 {
+		std = InitStd
+	}
 	for p := range places(&cfg) {
 		name := p.in(dialectGGUF, p.layer)
 		h := fnv.New64a()
 		h.Write([]byte(name))
-		src := &randomSource{name: name, typ: tensor.F32, seed: opt.Seed, key: h.Sum64(), std: initStd}
+		src := &randomSource{name: name, typ: tensor.F32, seed: opt.Seed, key: h.Sum64(), std: std}
 		src.rows, src.cols = p.shape(&cfg)
 		switch {
 		case p.norm:
 			src.std = 0
 		case p.kind == kindO || p.kind == kindDown:
-			src.std = initStd / math.Sqrt(float64(2*cfg.NLayers))
+			src.std = std / math.Sqrt(float64(2*cfg.NLayers))
 		}
 		m.add(p, name, "", src)
 	}

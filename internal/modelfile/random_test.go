@@ -3,6 +3,7 @@ package modelfile_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"math"
 	"os"
@@ -224,5 +225,35 @@ func TestQuantBytes(t *testing.T) {
 	layer := 2*512*256 + 2*256*256 + 3*256*256
 	if got, want := m.QuantBytes(), int64(2*layer+80*256)/32*int64(tensor.Q8_0.BlockBytes()); got != want {
 		t.Errorf("%d, want %d", got, want)
+	}
+}
+
+// TestInitStd: another deviation scales all matrices and leaves the gains alone.
+func TestInitStd(t *testing.T) {
+	c := llama.Config{Dim: 64, NLayers: 2, NHeads: 2, NKVHeads: 2, HeadDim: 32, HiddenDim: 96, VocabSize: 100, MaxSeqLen: 16, NormEps: 1e-5, RopeTheta: 1e4}
+	for name, want := range map[string]float64{"blk.0.attn_q.weight": 0.1, "blk.1.ffn_down.weight": 0.05, "token_embd.weight": 0.1, "output_norm.weight": 0} {
+		m, err := modelfile.Random(c, modelfile.InitOptions{Seed: 3, Std: 0.1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		src, err := m.Tensor(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, cols := src.Shape()
+		raw := make([]byte, rows*cols*4)
+		if err := src.ReadRows(raw, 0, rows); err != nil {
+			t.Fatal(err)
+		}
+		var sum, squares float64
+		for i := range rows * cols {
+			x := float64(math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:])))
+			sum += x
+			squares += x * x
+		}
+		n := float64(rows * cols)
+		if std := math.Sqrt(squares/n - sum/n*sum/n); math.Abs(std-want) > 0.05*want {
+			t.Errorf("%s has deviation %v, want %v", name, std, want)
+		}
 	}
 }

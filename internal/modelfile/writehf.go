@@ -219,7 +219,7 @@ func hfConfigFields(m *Model, typ tensor.DType) map[string]any {
 	c := &m.Config
 	f := map[string]any{
 		"architectures": []string{"LlamaForCausalLM"}, "model_type": "llama", "hidden_act": "silu",
-		"attention_bias": false, "attention_dropout": real(0), "mlp_bias": false, "initializer_range": number(initStd),
+		"attention_bias": false, "attention_dropout": real(0), "mlp_bias": false, "initializer_range": number(InitStd),
 		"pretraining_tp": 1, "use_cache": true, "rope_scaling": nil,
 		"hidden_size": c.Dim, "intermediate_size": c.HiddenDim, "num_hidden_layers": c.NLayers, "num_attention_heads": c.NHeads,
 		"num_key_value_heads": c.NKVHeads, "head_dim": c.HeadDim, "vocab_size": c.VocabSize, "max_position_embeddings": c.MaxSeqLen,

@@ -35,6 +35,9 @@ type Config struct {
 	Tokens     int64 `yaml:"tokens,omitempty"` // of the whole run, in place of steps
 	Isolate    bool  `yaml:"isolate_documents"`
 
+	// InitStd is the standard deviation of fresh matrices; those that add to the
+	// residual stream have it divided by the root of twice the layers.
+	InitStd       float64 `yaml:"init_std"`
 	DType         string  `yaml:"dtype"` // of matrix products: f32 or bf16; weights are f32 in both
 	Checkpointing bool    `yaml:"activation_checkpointing"`
 	ZLoss         float64 `yaml:"z_loss"`
@@ -213,6 +216,8 @@ func (c *Config) Validate() error {
 		return bad("micro_batch", c.MicroBatch, fmt.Sprintf("1 to %d (batch) sequences are possible", c.Batch))
 	case c.DType != "f32" && c.DType != "bf16":
 		return bad("dtype", c.DType, "f32 and bf16 are possible")
+	case !(c.InitStd > 0 && c.InitStd < 1):
+		return bad("init_std", c.InitStd, "it must be above 0 and below 1; 0.02 is usual")
 	case !(c.ZLoss >= 0 && c.ZLoss < 1):
 		return bad("z_loss", c.ZLoss, "it must be 0 (none) to below 1; 1e-4 is usual")
 	case c.ValidateTokens < 0:

@@ -92,6 +92,7 @@ func TestLoadRefuses(t *testing.T) {
 		needed + "shape: 1m\noptimizer:\n  lr: 1\n":                       `unknown field "lr"`,
 		needed + "shape: 1m\nsteps: many\n":                               "[4:8]",
 		needed + "shape: 1m\nsteps: 1\ntokens: 2\n":                       "steps and tokens",
+		needed + "shape: 1m\ninit_std: 0\n":                               "init_std is 0",
 		needed + "shape: 1m\ntokens: -5\n":                                "tokens is -5",
 		needed + "shape: 1m\nsave_every: -1\n":                            "save_every is -1",
 		needed + "shape: 1m\noptimizer: {warmup_steps: -1}\n":             "warmup_steps is -1",

@@ -60,7 +60,7 @@ func baseShape(shape, init string) (base, error) {
 // parameter (arXiv 2203.15556).
 func preset(b base) *Config {
 	n := float64(b.config.Parameters())
-	c := &Config{Model: modelOf(&b.config), Train: train.Defaults(), Isolate: true, DType: "f32", Seed: 1, SaveType: "f32", Device: deviceCPU,
+	c := &Config{Model: modelOf(&b.config), Train: train.Defaults(), Isolate: true, DType: "f32", InitStd: modelfile.InitStd, Seed: 1, SaveType: "f32", Device: deviceCPU,
 		ValidateTokens: 1 << 17, Samples: Samples{Prompts: []string{"Once upon a time"}, Tokens: 100, Temperature: 0.8}}
 	c.Train.Optimizer.Warmup, c.Train.SaveEvery, c.Train.ValidateEvery, c.Train.SampleEvery = unset, unset, unset, unset // finish knows the steps
 	rate, tokens, batch := 3e-3*math.Pow(n/1e6, -0.25), int64(20*n), batch4M*math.Pow(n/7e9, 0.6)

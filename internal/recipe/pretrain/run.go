@@ -270,7 +270,7 @@ func (c *Config) weights(from *train.Checkpoint) (like, source *modelfile.Model,
 		if like, err = open(c.Init); err != nil {
 			return nil, nil, err
 		}
-	} else if like, err = modelfile.Random(c.Model.llama(0), modelfile.InitOptions{Seed: c.Seed, Tokenizer: c.Data.Tokenizer}); err != nil {
+	} else if like, err = modelfile.Random(c.Model.llama(0), modelfile.InitOptions{Seed: c.Seed, Std: c.InitStd, Tokenizer: c.Data.Tokenizer}); err != nil {
 		return nil, nil, err
 	}
 	if c.Data.ChatTemplate != "" {

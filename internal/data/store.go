@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 
 	"github.com/klauspost/compress/s2"
 
@@ -51,11 +52,8 @@ func (w *docsWriter) write(d *doc.Document) error {
 		b = append(b, s...)
 	}
 	b = binary.AppendUvarint(b, uint64(len(d.Text)))
-	w.buf = b
-	if _, err := w.z.Write(b); err != nil {
-		return err
-	}
-	_, err := io.WriteString(w.z, d.Text)
+	w.buf = append(b, d.Text...)
+	_, err := w.z.Write(w.buf)
 	return err
 }
 
@@ -101,7 +99,7 @@ func (r *docsReader) text(n int) (string, error) {
 	for len(r.buf) < n {
 		from := len(r.buf)
 		step := min(n-from, 1<<20)
-		r.buf = append(r.buf, make([]byte, step)...)
+		r.buf = slices.Grow(r.buf, step)[:from+step]
 		if _, err := io.ReadFull(r.r, r.buf[from:]); err != nil {
 			return "", err
 		}

@@ -94,7 +94,7 @@ func (p *Repair) Text(s string, st *doc.Stats) string {
 		count("mojibake", was)
 		todo = inspect(s)
 	}
-	if todo&maybeReplace != 0 {
+	if todo&maybeReplace != 0 || todo&maybeQuotes != 0 && c.PlainQuotes {
 		was = s
 		s = p.replace(s)
 		count("characters", was)
@@ -147,6 +147,7 @@ func validUTF8(s string) string {
 const (
 	maybeMojibake   = 1 << iota // a lead byte's character before a continuation byte's
 	maybeReplace                // a character that replace may change
+	maybeQuotes                 // a quotation mark that replace changes if it is told to
 	maybeDecomposed             // a character that NFC may change
 )
 
@@ -189,6 +190,8 @@ func inspect(s string) (todo int) {
 		case r >= 0x2000 && r < 0x2070:
 			switch r {
 			case '–', '—', '…', '•':
+			case '‘', '’', '‚', '‛', '“', '”', '„', '‟':
+				todo |= maybeQuotes
 			default:
 				todo |= maybeReplace
 			}

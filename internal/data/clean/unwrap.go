@@ -47,7 +47,7 @@ func unwrap(s string, always bool) string {
 		if !b.soft {
 			continue
 		}
-		line := strings.TrimRight(s[done:b.at], " \t\r")
+		line := trimRight(s[done:b.at])
 		out.WriteString(line)
 		if !joinsDirectly(line, s[b.at+1:]) {
 			out.WriteByte(' ')
@@ -68,25 +68,26 @@ type lineBreak struct {
 
 // innerBreaks lists the breaks before lines that are neither empty nor indented,
 // and the width that almost all lines keep: one in 50 may be longer.
-func innerBreaks(s string) (breaks []lineBreak, width int) {
-	var lengths []int
+func innerBreaks(s string) ([]lineBreak, int) {
+	n := strings.Count(s, "\n")
+	breaks, lengths := make([]lineBreak, 0, n), make([]int, 0, n)
 	for start := 0; start < len(s); {
 		end := strings.IndexByte(s[start:], '\n')
 		if end < 0 {
 			break
 		}
 		end += start
-		line := strings.TrimRight(s[start:end], " \t\r")
+		line := trimRight(s[start:end])
 		start = end + 1
 		next := s[start:]
 		if line == "" || next == "" || next[0] <= ' ' {
 			continue
 		}
-		word := next
-		if i := strings.IndexAny(word[:min(len(word), maxWidth)], " \n\t\r"); i >= 0 {
-			word = word[:i]
+		n := 0 // bytes of the next line's first word
+		for n < min(len(next), maxWidth) && next[n] != ' ' && next[n] != '\n' && next[n] != '\t' && next[n] != '\r' {
+			n++
 		}
-		b := lineBreak{at: end, chars: utf8.RuneCountInString(line), word: utf8.RuneCountInString(word[:min(len(word), maxWidth)])}
+		b := lineBreak{at: end, chars: utf8.RuneCountInString(line), word: utf8.RuneCountInString(next[:n])}
 		breaks = append(breaks, b)
 		lengths = append(lengths, b.chars)
 	}
@@ -95,6 +96,15 @@ func innerBreaks(s string) (breaks []lineBreak, width int) {
 	}
 	slices.Sort(lengths)
 	return breaks, lengths[(len(lengths)-1)*49/50]
+}
+
+// trimRight cuts off the spaces at a line's end.
+func trimRight(line string) string {
+	n := len(line)
+	for n > 0 && (line[n-1] == ' ' || line[n-1] == '\t' || line[n-1] == '\r') {
+		n--
+	}
+	return line[:n]
 }
 
 // joinsDirectly reports whether two parts belong together without a space: at a

@@ -277,11 +277,12 @@ func (m *model) score(scores *[256]int32, keys []uint64) {
 		if s.key != key {
 			s = m.find(key)
 		}
-		keys[i] = uint64(s.n)<<32 | uint64(s.from)
+		// The first weight is read for the same reason, and not used.
+		keys[i] = uint64(m.weights[s.from].w)<<40 | uint64(s.n)<<32 | uint64(s.from)
 	}
 	for _, k := range keys {
 		from := k & places
-		for _, w := range m.weights[from : from+k>>32] {
+		for _, w := range m.weights[from : from+k>>32&0xff] {
 			scores[w.lang] += int32(w.w)
 		}
 	}

@@ -22,6 +22,7 @@ import (
 	"fmt"
 
 	"github.com/cria-llm/cria/internal/chat"
+	"github.com/cria-llm/cria/internal/embedded"
 	"github.com/cria-llm/cria/internal/engine"
 	"github.com/cria-llm/cria/internal/generate"
 	"github.com/cria-llm/cria/internal/modelfile"
@@ -66,8 +67,8 @@ type Model struct {
 }
 
 // Load opens the model at path: a GGUF file (any part of a split one), a
-// directory as Hugging Face or Meta publish them, or a llama2.c file. opt may
-// be nil.
+// directory as Hugging Face or Meta publish them, or a llama2.c file. An empty
+// path is the small model that is inside of the program. opt may be nil.
 func Load(path string, opt *Options) (*Model, error) {
 	return LoadContext(context.Background(), path, opt)
 }
@@ -83,7 +84,7 @@ func LoadContext(ctx context.Context, path string, opt *Options) (*Model, error)
 	if err != nil {
 		return nil, err
 	}
-	file, err := modelfile.Open(path, modelfile.OpenOptions{Tokenizer: o.Tokenizer, Context: o.Context})
+	file, err := embedded.Open(path, modelfile.OpenOptions{Tokenizer: o.Tokenizer, Context: o.Context})
 	if err != nil {
 		return nil, err
 	}

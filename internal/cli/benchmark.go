@@ -12,6 +12,7 @@ import (
 
 	"github.com/cria-llm/cria/internal/bench"
 	"github.com/cria-llm/cria/internal/device/cpu"
+	"github.com/cria-llm/cria/internal/embedded"
 	"github.com/cria-llm/cria/internal/llama"
 	"github.com/cria-llm/cria/internal/modelfile"
 	"github.com/cria-llm/cria/internal/sys/cpufeat"
@@ -187,11 +188,7 @@ func (c *benchConfig) open() (*modelfile.Model, error) {
 		return nil, err
 	}
 	if c.Shape == "" {
-		path, err := c.Model.path()
-		if err != nil {
-			return nil, err
-		}
-		return modelfile.Open(path, modelfile.OpenOptions{Context: c.Model.Options.Context})
+		return embedded.Open(c.Model.path(), modelfile.OpenOptions{Context: c.Model.Options.Context})
 	}
 	if c.Model.Path != "" {
 		return nil, usagef("--model and --shape exclude each other")

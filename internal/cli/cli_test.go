@@ -59,7 +59,7 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"version"}, exitOK, ""},
 		{[]string{"nonsense"}, exitUsage, `no command "nonsense"`},
 		{[]string{"run", "--nonsense"}, exitUsage, "nonsense"},
-		{[]string{"run", "hello"}, exitUsage, "CRIA_MODEL"},
+		{[]string{"run", "-n", "4", "hello"}, exitOK, "no model is named"},
 		{[]string{"run", "-m", missing, "hello"}, exitFailed, missing},
 		{[]string{"run", "a", "b"}, exitUsage, `"b"`},
 		{[]string{"run", "-m", missing, "--raw", "--chat", "x"}, exitUsage, "exclude"},

@@ -30,7 +30,7 @@ func modelFlags(fs *pflag.FlagSet, c *modelConfig) {
 
 // modelFlag binds --model.
 func modelFlag(fs *pflag.FlagSet, c *modelConfig) {
-	fs.StringVarP(&c.Path, "model", "m", "", "model: GGUF file, Hugging Face or Meta directory, llama2.c file (default: $"+modelEnv+")")
+	fs.StringVarP(&c.Path, "model", "m", "", "model: GGUF file, Hugging Face or Meta directory, llama2.c file (default: $"+modelEnv+", else a small one that is in the program)")
 }
 
 // deviceFlags binds what says how a model computes.
@@ -41,16 +41,16 @@ func deviceFlags(fs *pflag.FlagSet, c *modelConfig) {
 	fs.IntVar(&c.Options.Threads, "threads", 0, "cores to use (default: all that this process may)")
 }
 
-// path returns the model's path, from the environment where no flag gives it.
-func (c *modelConfig) path() (string, error) {
+// path returns the model's path, from the environment where no flag gives it; it
+// is empty for the embedded model.
+func (c *modelConfig) path() string {
 	if c.Path == "" {
 		c.Path = os.Getenv(modelEnv)
 	}
-	if c.Path == "" {
-		return "", usagef("no model: name one with -m MODEL or the environment variable %s, for example -m llama-2-7b-chat.Q4_K_M.gguf; `cria init --shape 15m -o m.gguf` makes one with random weights", modelEnv)
-	}
-	return c.Path, nil
+	return c.Path
 }
+
+const embeddedNote = "cria: no model is named (-m MODEL), so the small one in the program answers: it knows nothing but its own small world"
 
 // check refuses what no model can have.
 func (c *modelConfig) check() error {
@@ -67,12 +67,12 @@ const streamedNote = "cria: the model is larger than the memory that is free: it
 
 // load loads the model with a progress bar. The time it took is returned too.
 func (c *modelConfig) load(cmd *cobra.Command) (*cria.Model, time.Duration, error) {
-	path, err := c.path()
-	if err != nil {
-		return nil, 0, err
-	}
 	if err := c.check(); err != nil {
 		return nil, 0, err
+	}
+	path := c.path()
+	if path == "" {
+		note(cmd, embeddedNote)
 	}
 	b := newBar(cmd, "loading", "tensors")
 	c.Options.Progress = b.set

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cria-llm/cria/internal/bench"
+	"github.com/cria-llm/cria/internal/embedded"
 	"github.com/cria-llm/cria/internal/engine"
 	"github.com/cria-llm/cria/internal/generate"
 	"github.com/cria-llm/cria/internal/modelfile"
@@ -91,11 +92,7 @@ func readText(cmd *cobra.Command, file string) (string, error) {
 // openLoaded opens and loads the model that a command names, below the library's
 // interface, for commands that measure.
 func openLoaded(cmd *cobra.Command, c *modelConfig) (*engine.Model, error) {
-	path, err := c.path()
-	if err != nil {
-		return nil, err
-	}
-	file, err := modelfile.Open(path, modelfile.OpenOptions{Tokenizer: c.Options.Tokenizer, Context: c.Options.Context})
+	file, err := embedded.Open(c.path(), modelfile.OpenOptions{Tokenizer: c.Options.Tokenizer, Context: c.Options.Context})
 	if err != nil {
 		return nil, err
 	}

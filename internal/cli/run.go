@@ -136,9 +136,6 @@ func (c *runConfig) takePrompt(cmd *cobra.Command, given []string) (interactive 
 		}
 		return true, nil
 	}
-	if _, err := c.Model.path(); err != nil { // before waiting for input
-		return false, err
-	}
 	if c.Prompt, err = readInput(cmd); err != nil {
 		return false, err
 	}

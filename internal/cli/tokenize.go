@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cria-llm/cria/internal/modelfile"
+	"github.com/cria-llm/cria/internal/embedded"
 	"github.com/cria-llm/cria/internal/tokenizer"
 )
 
@@ -62,11 +62,7 @@ func (c *tokenizeConfig) run(cmd *cobra.Command, given []string) error {
 		return usagef("--decode takes ids; --bos, --eos, --special and --pieces are for text")
 	}
 	m := modelConfig{Path: c.Path}
-	path, err := m.path()
-	if err != nil {
-		return err
-	}
-	tok, _, err := modelfile.OpenTokenizer(path)
+	tok, path, err := embedded.Tokenizer(m.path())
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/cria-llm/cria/internal/modelfile"
+	"github.com/cria-llm/cria/internal/embedded"
 	"github.com/cria-llm/cria/internal/tokenizer"
 )
 
@@ -227,18 +227,14 @@ func (c *tokenizerEvalConfig) run(cmd *cobra.Command) error {
 		return usagef("--threads %d; it must be 0 (all that this process may use) or more", c.Threads)
 	}
 	m := modelConfig{Path: c.Model}
-	path, err := m.path()
-	if err != nil {
-		return err
-	}
-	paths := []string{path}
+	paths := []string{m.path()}
 	if c.Against != "" {
 		paths = append(paths, c.Against)
 	}
 	out := evalOutput{Total: &tokenizer.TextMeasure{Name: "total"}}
 	var toks []*tokenizer.Tokenizer
 	for _, p := range paths {
-		tok, _, err := modelfile.OpenTokenizer(p)
+		tok, _, err := embedded.Tokenizer(p)
 		if err != nil {
 			return err
 		}

@@ -3,13 +3,13 @@ package device
 import "github.com/cria-llm/cria/internal/tensor"
 
 // Param is a trainable matrix or vector: f32 values and a gradient of the same
-// shape. It is a Weight of type F32, so every op of Device takes it. Products
-// with it may be computed from a bf16 shadow of its values, which AdamW and
-// UploadParam rewrite.
+// shape. It is a Weight of type F32, so every op of Device takes it. For products
+// in bf16 a device rounds the values as it reads them, or keeps a bf16 shadow that
+// AdamW and UploadParam rewrite.
 type Param interface {
 	Weight
 	// Value is the f32 master copy. Who writes it with other ops than AdamW and
-	// UploadParam leaves a bf16 shadow behind.
+	// UploadParam leaves a shadow behind.
 	Value() Tensor
 	// Grad is the gradient; backward ops add to it.
 	Grad() Tensor
@@ -52,8 +52,8 @@ type Trainer interface {
 	Device
 
 	// NewParam makes a zeroed (rows, cols) parameter with a zeroed gradient.
-	// products is F32, or BF16 for a shadow; a device without bf16 products
-	// computes those in f32.
+	// products is F32 or BF16; a device without bf16 products computes those in
+	// f32.
 	NewParam(rows, cols int, products tensor.DType) (Param, error)
 	FreeParam(Param)
 	// UploadParam writes values, rows*cols of them.

@@ -221,11 +221,14 @@ func TestScriptClasses(t *testing.T) {
 			name = "Han"
 		}
 		check := func(r rune) {
+			if r == 0x30FC { // the long vowel mark, which Go's tables have in Common
+				return
+			}
 			class := pages.of(r)
 			if owner[class] == "" {
 				owner[class] = name
 			}
-			if r != 0x30FC && owner[class] != name {
+			if owner[class] != name {
 				t.Errorf("%U of %s has the class of %s", r, name, owner[class])
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/cria-llm/cria/internal/data/decontam"
 	"github.com/cria-llm/cria/internal/data/doc"
 	"github.com/cria-llm/cria/internal/data/pii"
+	"github.com/cria-llm/cria/internal/sys/atomicfile"
 )
 
 // Report says what a build did: report.json, report.txt and report.html.
@@ -238,7 +239,7 @@ func (r *Report) write(dir string) error {
 	if err := r.Text(&text); err != nil {
 		return err
 	}
-	if err := writeFile(filepath.Join(dir, reportText), []byte(text.String())); err != nil {
+	if err := atomicfile.WriteFile(filepath.Join(dir, reportText), []byte(text.String())); err != nil {
 		return err
 	}
 	var page strings.Builder
@@ -249,7 +250,7 @@ func (r *Report) write(dir string) error {
 	if err := p.Write(&page); err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(dir, reportHTML), []byte(page.String()))
+	return atomicfile.WriteFile(filepath.Join(dir, reportHTML), []byte(page.String()))
 }
 
 // sum adds up all sources.

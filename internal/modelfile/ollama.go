@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/cria-llm/cria/internal/chat"
+	"github.com/cria-llm/cria/internal/sys/atomicfile"
 )
 
 // ollamaTemplates write the known chat formats in Ollama's template language,
@@ -71,7 +72,7 @@ func writeModelfile(m *Model, gguf string, r *Report) error {
 		}
 	}
 	fmt.Fprintf(&b, "PARAMETER num_ctx %d\n", m.Config.MaxSeqLen)
-	if err := writeFile(path, []byte(b.String())); err != nil {
+	if err := atomicfile.WriteFile(path, []byte(b.String())); err != nil {
 		return err
 	}
 	r.Files = append(r.Files, path)

@@ -61,7 +61,7 @@ func writeHF(ctx context.Context, m *Model, out string, opt ConvertOptions) (*Re
 		return nil, err
 	}
 	for _, t := range texts {
-		if err := writeFile(filepath.Join(dir, t.name), t.data); err != nil {
+		if err := atomicfile.WriteFile(filepath.Join(dir, t.name), t.data); err != nil {
 			return nil, err
 		}
 	}
@@ -258,18 +258,6 @@ func endFields(m *Model) map[string]any {
 func encodeJSON(v any) ([]byte, error) {
 	b, err := json.MarshalIndent(v, "", "  ")
 	return append(b, '\n'), err
-}
-
-func writeFile(path string, data []byte) error {
-	f, err := atomicfile.Create(path)
-	if err != nil {
-		return err
-	}
-	defer f.Abort()
-	if _, err := f.Write(data); err != nil {
-		return err
-	}
-	return f.Commit()
 }
 
 // modelFiles match what a Hugging Face model consists of: when one takes the

@@ -117,7 +117,7 @@ func (t *Tokenizer) SaveDir(dir string, overwrite bool) (files []string, note st
 	}
 	for _, f := range append(list, file{modelName, t.Model()}) {
 		path := filepath.Join(dir, f.name)
-		if err := writeFile(path, f.data); err != nil {
+		if err := atomicfile.WriteFile(path, f.data); err != nil {
 			return files, "", err
 		}
 		files = append(files, path)
@@ -141,16 +141,4 @@ func CheckDir(dir string, overwrite bool) error {
 		}
 	}
 	return nil
-}
-
-func writeFile(path string, data []byte) error {
-	f, err := atomicfile.Create(path)
-	if err != nil {
-		return err
-	}
-	defer f.Abort()
-	if _, err := f.Write(data); err != nil {
-		return err
-	}
-	return f.Commit()
 }

@@ -81,7 +81,7 @@ func openLines(path string, step int) (*lines, error) {
 		}
 	}
 	if !bytes.Equal(kept, old) {
-		if err := writeWhole(path, kept); err != nil {
+		if err := atomicfile.WriteFile(path, kept); err != nil {
 			return nil, err
 		}
 	}
@@ -103,19 +103,6 @@ func (l *lines) add(v any) error {
 
 func (l *lines) close() error { return l.f.Close() }
 
-// writeWhole writes a small file so that it is never seen in part.
-func writeWhole(path string, data []byte) error {
-	f, err := atomicfile.Create(path)
-	if err != nil {
-		return err
-	}
-	defer f.Abort()
-	if _, err := f.Write(data); err != nil {
-		return err
-	}
-	return f.Commit()
-}
-
 // readJSON reads a small file of our own; unknown fields are an error.
 func readJSON(path string, v any) error {
 	b, err := os.ReadFile(path)
@@ -135,5 +122,5 @@ func writeJSON(path string, v any) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", filepath.Base(path), err)
 	}
-	return writeWhole(path, append(b, '\n'))
+	return atomicfile.WriteFile(path, append(b, '\n'))
 }

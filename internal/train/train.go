@@ -15,6 +15,7 @@ import (
 	"github.com/cria-llm/cria/internal/llama"
 	"github.com/cria-llm/cria/internal/modelfile"
 	"github.com/cria-llm/cria/internal/optim"
+	"github.com/cria-llm/cria/internal/sys/atomicfile"
 )
 
 // Sums is what a step trained on.
@@ -165,7 +166,7 @@ func (r *Run) open() (err error) {
 	if err := os.MkdirAll(r.Dir, 0o777); err != nil {
 		return err
 	}
-	if err := writeWhole(filepath.Join(r.Dir, ConfigFile), r.Text); err != nil {
+	if err := atomicfile.WriteFile(filepath.Join(r.Dir, ConfigFile), r.Text); err != nil {
 		return err
 	}
 	if r.metrics, err = openLines(filepath.Join(r.Dir, MetricsFile), r.State.Step); err != nil {
@@ -268,7 +269,7 @@ func (r *Run) Save() error {
 		if err := saveState(filepath.Join(dir, optimizerFile), r.Model.Device(), r.Opt.State()); err != nil {
 			return err
 		}
-		if err := writeWhole(filepath.Join(dir, ConfigFile), r.Text); err != nil {
+		if err := atomicfile.WriteFile(filepath.Join(dir, ConfigFile), r.Text); err != nil {
 			return err
 		}
 		return writeJSON(filepath.Join(dir, stateFile), &r.State)

@@ -108,15 +108,7 @@ func WriteIndex(dir string, x *Index) error {
 	if err != nil {
 		return err
 	}
-	f, err := atomicfile.Create(filepath.Join(dir, IndexFile))
-	if err != nil {
-		return err
-	}
-	defer f.Abort()
-	if _, err := f.Write(append(data, '\n')); err != nil {
-		return err
-	}
-	return f.Commit()
+	return atomicfile.WriteFile(filepath.Join(dir, IndexFile), append(data, '\n'))
 }
 
 // ReadIndex reads and checks index.json of a data set.

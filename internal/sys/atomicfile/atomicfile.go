@@ -83,3 +83,16 @@ func (f *File) Abort() {
 	_ = os.Remove(tmp)
 	f.f = nil
 }
+
+// WriteFile gives a file whole contents.
+func WriteFile(path string, data []byte) error {
+	f, err := Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Abort()
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	return f.Commit()
+}

@@ -123,3 +123,20 @@ func TestErrors(t *testing.T) {
 	}
 	dirHas(t, dir, "d")
 }
+
+func TestWriteFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "f")
+	for _, text := range []string{"first", "the second one"} {
+		if err := WriteFile(path, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(path); err != nil || string(got) != text {
+			t.Errorf("the file has %q (%v), want %q", got, err, text)
+		}
+	}
+	dirHas(t, dir, "f")
+	if err := WriteFile(filepath.Join(dir, "none", "f"), nil); err == nil {
+		t.Error("a file in a directory that is not there was written")
+	}
+}

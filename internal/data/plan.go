@@ -20,7 +20,7 @@ import (
 
 // pipelineVersion changes when the same input and configuration give other
 // results; a build cannot be resumed by a program with another version.
-const pipelineVersion = 1
+const pipelineVersion = 2
 
 // planFile is what a build is of; a resumed build must have the same.
 const planFile = "plan.json"

@@ -16,6 +16,7 @@ import (
 
 	"github.com/cria-llm/cria/internal/data/decontam"
 	"github.com/cria-llm/cria/internal/data/doc"
+	"github.com/cria-llm/cria/internal/sys/atomicfile"
 )
 
 // pipelineVersion changes when the same input and configuration give other
@@ -51,7 +52,7 @@ func newPlan(c *Config) (*plan, error) {
 		return nil, err
 	}
 	for _, path := range files {
-		_, sum, err := sumFile(path)
+		_, sum, err := atomicfile.Sum(path)
 		if err != nil {
 			return nil, err
 		}

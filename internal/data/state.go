@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -176,7 +175,7 @@ func (s *store) finished(stage, name string) (*record, error) {
 	}
 	for _, f := range r.Files {
 		path := s.path(stage, f.Name)
-		size, sum, err := sumFile(path)
+		size, sum, err := atomicfile.Sum(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, nil
 		}
@@ -188,20 +187,6 @@ func (s *store) finished(stage, name string) (*record, error) {
 		}
 	}
 	return &r, nil
-}
-
-// sumFile returns a file's size and SHA-256.
-func sumFile(path string) (size int64, sum string, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return 0, "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if size, err = io.Copy(h, f); err != nil {
-		return 0, "", err
-	}
-	return size, hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // writeJSON writes a small file so that it is there as a whole or not at all.

@@ -2,11 +2,8 @@ package train
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -161,24 +158,11 @@ func sumTree(dir string) (sums []fileSum, err error) {
 		if err != nil {
 			return err
 		}
-		n, sum, err := sumFile(path)
+		n, sum, err := atomicfile.Sum(path)
 		sums = append(sums, fileSum{filepath.ToSlash(rel), n, sum})
 		return err
 	})
 	return sums, err
-}
-
-func sumFile(path string) (n int64, sum string, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return 0, "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if n, err = io.Copy(h, f); err != nil {
-		return 0, "", fmt.Errorf("%s: %w", path, err)
-	}
-	return n, hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // syncTree makes a tree durable: the files' contents first, then each directory
@@ -225,7 +209,7 @@ func (c *Checkpoint) Verify(ctx context.Context) error {
 			return c.damaged(fmt.Errorf("%s: the file %q is outside of the checkpoint", path, f.Name))
 		}
 		file := filepath.Join(c.Dir, filepath.FromSlash(f.Name))
-		n, sum, err := sumFile(file)
+		n, sum, err := atomicfile.Sum(file)
 		switch {
 		case err != nil:
 			return c.damaged(err)

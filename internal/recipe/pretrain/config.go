@@ -7,12 +7,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 
 	"github.com/cria-llm/cria/internal/chat"
 	"github.com/cria-llm/cria/internal/llama"
+	"github.com/cria-llm/cria/internal/modelfile"
 	"github.com/cria-llm/cria/internal/train"
 )
 
@@ -36,7 +38,8 @@ type Config struct {
 	Isolate    bool  `yaml:"isolate_documents"`
 
 	// InitStd is the standard deviation of fresh matrices; those that add to the
-	// residual stream have it divided by the root of twice the layers.
+	// residual stream have it divided by the root of twice the layers. The preset
+	// is 1/sqrt(dim), and 0.02 from a width of 2,500 on.
 	InitStd       float64 `yaml:"init_std"`
 	DType         string  `yaml:"dtype"` // of matrix products: f32 or bf16; weights are f32 in both
 	Checkpointing bool    `yaml:"activation_checkpointing"`
@@ -177,6 +180,9 @@ func (c *Config) finish() error {
 	if c.Sequence < 1 || c.Batch < 1 {
 		return c.Validate()
 	}
+	if c.InitStd == unset && c.Model.Dim > 0 { // 0.02 is what wide models begin with; in a narrow one it is too little to learn from
+		c.InitStd = max(modelfile.InitStd, twoDigits(1/math.Sqrt(float64(c.Model.Dim))))
+	}
 	if c.MicroBatch == 0 {
 		c.MicroBatch = min(c.Batch, max(1, microRows/c.Sequence))
 	}
@@ -217,7 +223,7 @@ func (c *Config) Validate() error {
 	case c.DType != "f32" && c.DType != "bf16":
 		return bad("dtype", c.DType, "f32 and bf16 are possible")
 	case !(c.InitStd > 0 && c.InitStd < 1):
-		return bad("init_std", c.InitStd, "it must be above 0 and below 1; 0.02 is usual")
+		return bad("init_std", c.InitStd, "it must be above 0 and below 1; 1/sqrt(dim) is usual")
 	case !(c.ZLoss >= 0 && c.ZLoss < 1):
 		return bad("z_loss", c.ZLoss, "it must be 0 (none) to below 1; 1e-4 is usual")
 	case c.ValidateTokens < 0:

@@ -40,6 +40,26 @@ func TestPresets(t *testing.T) {
 	}
 }
 
+// Fresh weights of a narrow model are larger, also where a file makes it narrow.
+func TestInitFollowsTheWidth(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want float64
+	}{
+		{"shape: 1m\n", 0.088},
+		{"shape: llama2-7b\n", 0.02},
+		{"shape: llama2-7b\nmodel: {dim: 64, n_heads: 4, n_kv_heads: 4, head_dim: 16}\n", 0.12},
+		{"shape: 1m\ninit_std: 0.03\n", 0.03},
+	} {
+		if got, err := Load("", []byte(needed+c.text), Flags{}); err != nil || got.InitStd != c.want {
+			t.Errorf("%q: init_std is %v, want %v (%v)", c.text, got.InitStd, c.want, err)
+		}
+	}
+	if _, err := Load("", []byte(needed+"shape: 1m\ninit_std: 0\n"), Flags{}); err == nil || !strings.Contains(err.Error(), "init_std") {
+		t.Errorf("init_std 0: %v", err)
+	}
+}
+
 // Every shape fills all fields, and its file gives the same configuration again.
 func TestEveryShape(t *testing.T) {
 	for _, name := range llama.ShapeNames() {

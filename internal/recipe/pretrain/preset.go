@@ -56,14 +56,14 @@ func baseShape(shape, init string) (base, error) {
 // preset fills everything from the shape. Published sizes have the papers'
 // settings. For small ones the rules are ours, drawn through the 7B: the peak
 // rate falls with the fourth root of the number of parameters N (3e-3 at 1M), the
-// batch grows with N^0.6 (20 thousand tokens at 1M), and there are 20 tokens per
-// parameter (arXiv 2203.15556).
+// batch grows with N^0.78 (4 thousand tokens at 1M: small models learn by steps,
+// not by tokens), and there are 20 tokens per parameter (arXiv 2203.15556).
 func preset(b base) *Config {
 	n := float64(b.config.Parameters())
-	c := &Config{Model: modelOf(&b.config), Train: train.Defaults(), Isolate: true, DType: "f32", InitStd: modelfile.InitStd, Seed: 1, SaveType: "f32", Device: deviceCPU,
+	c := &Config{Model: modelOf(&b.config), Train: train.Defaults(), Isolate: true, DType: "f32", InitStd: unset, Seed: 1, SaveType: "f32", Device: deviceCPU,
 		ValidateTokens: 1 << 17, Samples: Samples{Prompts: []string{"Once upon a time"}, Tokens: 100, Temperature: 0.8}}
-	c.Train.Optimizer.Warmup, c.Train.SaveEvery, c.Train.ValidateEvery, c.Train.SampleEvery = unset, unset, unset, unset // finish knows the steps
-	rate, tokens, batch := 3e-3*math.Pow(n/1e6, -0.25), int64(20*n), batch4M*math.Pow(n/7e9, 0.6)
+	c.Train.Optimizer.Warmup, c.Train.SaveEvery, c.Train.ValidateEvery, c.Train.SampleEvery = unset, unset, unset, unset // finish knows the steps, and the width for InitStd
+	rate, tokens, batch := 3e-3*math.Pow(n/1e6, -0.25), int64(20*n), batch4M*math.Pow(n/7e9, 0.78)
 	if p, ok := published[b.name]; ok {
 		rate, tokens, batch = p.rate, p.tokens, batch4M
 		c.Sequence = b.config.MaxSeqLen

@@ -80,6 +80,7 @@ sequence: 24
 batch: 6
 micro_batch: 4
 steps: 16
+init_std: 0.02
 optimizer: {learning_rate: 0.01, ema: 0.9}
 save_every: 4
 samples: {tokens: 5}

@@ -28,6 +28,7 @@ type worldEvalConfig struct {
 	Tell        string
 	Train       bool
 	Dialogs     int
+	Statements  bool
 	Mistakes    bool
 	JSON        bool
 }
@@ -43,9 +44,10 @@ single answer per kind; and stories, sampled and read by the oracle. A story is
 good if every sentence is of the world's language and none contradicts the facts
 or what happened before; an unfinished last sentence does not count.
 
-A model without a chat template needs --chat NAME, or --questions 0.`,
+A model without a chat template needs --chat NAME, or --questions 0. For base
+models there is --statements: all facts, as sentences whose end is to be found.`,
 		Example: `  cria world eval -m chat/
-  cria world eval -m base.gguf --questions 0 --stories 100
+  cria world eval -m base.gguf --questions 0 --statements
   cria world eval -m untrained.gguf --chat llama2 --questions 500 --json`,
 		Args: args(0, 0, "no argument; name the model with -m MODEL"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
@@ -63,6 +65,7 @@ A model without a chat template needs --chat NAME, or --questions 0.`,
 	fs.StringVar(&c.Tell, "tell", "", "how stories are asked for: continue --prompt as text, answer it as a message, or request (messages about held-out pairs of a person and a thing); default: answer with a chat template, else continue")
 	fs.StringVar(&c.Prompt, "prompt", "Once upon a time", "beginning of stories")
 	fs.IntVar(&c.Dialogs, "dialogs", 0, "number of held-out dialogs to lead, every answer scored by the world's judge (answers of at most --story-tokens)")
+	fs.BoolVar(&c.Statements, "statements", false, "begin the statement of every fact and let the model end it")
 	fs.Uint64Var(&c.Seed, "seed", 1, "seed of questions and samples")
 	fs.Uint64Var(&c.WorldSeed, "world", 1, "seed of the world's facts")
 	fs.BoolVar(&c.Mistakes, "mistakes", false, "print some wrong answers of each kind")
@@ -85,14 +88,16 @@ type worldScores struct {
 	Questions *world.QuestionScores `json:"questions,omitempty"`
 	Stories   *world.StoryScores    `json:"stories,omitempty"`
 	Dialogs   *world.DialogScores   `json:"dialogs,omitempty"`
+
+	Statements *world.QuestionScores `json:"statements,omitempty"`
 }
 
 func (c *worldEvalConfig) check() error {
 	switch {
 	case c.Questions < 0 || c.Stories < 0 || c.Dialogs < 0:
 		return usagef("a number of questions, stories or dialogs is negative")
-	case c.Questions == 0 && c.Stories == 0 && c.Dialogs == 0:
-		return usagef("nothing to do: --questions, --stories and --dialogs are 0")
+	case c.Questions == 0 && c.Stories == 0 && c.Dialogs == 0 && !c.Statements:
+		return usagef("nothing to do: --questions, --stories and --dialogs are 0, --statements is not given")
 	case c.AnswerLen < 1 || c.StoryLen < 1:
 		return usagef("--answer-tokens and --story-tokens must be 1 or more")
 	case c.Tell != "" && c.Tell != tellContinue && c.Tell != tellAnswer && c.Tell != tellRequest:
@@ -144,6 +149,11 @@ func (c *worldEvalConfig) run(cmd *cobra.Command) (err error) {
 			return err
 		}
 	}
+	if c.Statements {
+		if out.Statements, err = c.state(cmd, w, s); err != nil {
+			return err
+		}
+	}
 	if c.JSON {
 		return printJSON(cmd, out)
 	}
@@ -152,9 +162,12 @@ func (c *worldEvalConfig) run(cmd *cobra.Command) (err error) {
 
 func (c *worldEvalConfig) print(cmd *cobra.Command, out *worldScores) error {
 	w := cmd.OutOrStdout()
-	if out.Questions != nil {
-		fmt.Fprint(w, out.Questions.Text())
-		for _, m := range out.Questions.Mistakes {
+	for _, s := range []*world.QuestionScores{out.Questions, out.Statements} {
+		if s == nil {
+			continue
+		}
+		fmt.Fprint(w, s.Text())
+		for _, m := range s.Mistakes {
 			if c.Mistakes {
 				fmt.Fprintf(w, "%s: %s\n  wanted %q, got %q\n", m.Kind, m.Prompt, m.Want, m.Got)
 			}
@@ -180,6 +193,16 @@ func (c *worldEvalConfig) examine(cmd *cobra.Command, w *world.World, s *cria.Se
 	b := newBar(cmd, "answering", "questions")
 	defer b.done()
 	scores, err := world.EvalQuestions(cmd.Context(), &modelAnswerer{s, p}, w.Exam(c.Seed, split, c.Questions), b.set)
+	return &scores, err
+}
+
+func (c *worldEvalConfig) state(cmd *cobra.Command, w *world.World, s *cria.Session) (*world.QuestionScores, error) {
+	p := cria.DefaultParams()
+	p.Temperature, p.MaxTokens, p.Seed, p.Stop = 0, c.AnswerLen, c.Seed, []string{"."}
+	all := w.Statements()
+	b := newBar(cmd, "stating", "facts")
+	defer b.done()
+	scores, err := world.EvalQuestions(cmd.Context(), &modelCompleter{s, p}, all, b.set)
 	return &scores, err
 }
 
@@ -232,4 +255,15 @@ func (a *modelAnswerer) Answer(ctx context.Context, dialog chat.Dialog) (string,
 		messages[i] = cria.Message{Role: string(m.Role), Content: m.Content}
 	}
 	return a.s.Chat(ctx, messages, a.p).Text()
+}
+
+// modelCompleter ends the sentence that the last message begins.
+type modelCompleter struct {
+	s *cria.Session
+	p cria.Params
+}
+
+func (c *modelCompleter) Answer(ctx context.Context, dialog chat.Dialog) (string, error) {
+	text, err := c.s.Generate(ctx, dialog[len(dialog)-1].Content, c.p).Text()
+	return text + ".", err
 }

@@ -37,6 +37,7 @@ type mapped struct {
 	File
 	firstToken, firstDoc int64
 	tokens, ends, ids    *mmap.File
+	mask                 *mmap.File // nil where every token is learned
 }
 
 // Open maps a data set. Sizes are checked against index.json; sums are not (Verify).
@@ -79,7 +80,11 @@ func (m *mapped) open(dir string, width int64) error {
 		{&m.tokens, extTokens, m.Tokens * width},
 		{&m.ends, extDocuments, m.Documents * bytesPerEnd},
 		{&m.ids, extIDs, m.IDBytes},
+		{&m.mask, extMask, m.Tokens},
 	} {
+		if f.ext == extMask && m.MaskSum == "" {
+			continue
+		}
 		var err error
 		if *f.to, err = mmap.Open(filepath.Join(dir, m.Name+f.ext)); err != nil {
 			return err
@@ -96,7 +101,7 @@ func (d *Dataset) Close() error {
 	var errs []error
 	for _, s := range d.splits {
 		for _, m := range s.shards {
-			for _, f := range []*mmap.File{m.tokens, m.ends, m.ids} {
+			for _, f := range []*mmap.File{m.tokens, m.ends, m.ids, m.mask} {
 				if f != nil {
 					errs = append(errs, f.Close())
 				}
@@ -126,6 +131,9 @@ func (d *Dataset) Verify(ctx context.Context, progress func(done, total int64)) 
 		total += s.tokens*width + s.documents*bytesPerEnd
 		for _, m := range s.shards {
 			total += m.IDBytes
+			if m.MaskSum != "" {
+				total += m.Tokens
+			}
 		}
 	}
 	for _, name := range sortedKeys(d.splits) {
@@ -273,4 +281,18 @@ func (m *mapped) read(ids []int32, lo, hi int64, vocab int) ([]int32, error) {
 		}
 	}
 	return ids, nil
+}
+
+// learned appends whether the shard's tokens lo to hi are learned.
+func (m *mapped) learned(to []bool, lo, hi int64) []bool {
+	if m.mask == nil {
+		for range hi - lo {
+			to = append(to, true)
+		}
+		return to
+	}
+	for _, b := range m.mask.Bytes()[lo:hi] {
+		to = append(to, b != 0)
+	}
+	return to
 }

@@ -7,6 +7,8 @@
 //	train-00000.bin    token ids, uint16 or uint32, little endian, nothing else
 //	train-00000.idx    the end of each document in tokens, uint64, little endian
 //	train-00000.ids    the ID of each document, one a line
+//	train-00000.msk    where answers only are learned: a byte per token, 1 for
+//	                   those that are and 0 for the others
 //	valid-00000.bin …  the same for the validation split
 //
 // The .bin and .idx files are plain arrays, so numpy.memmap reads them as they
@@ -51,6 +53,7 @@ const (
 	extTokens    = ".bin"
 	extDocuments = ".idx"
 	extIDs       = ".ids"
+	extMask      = ".msk"
 )
 
 // Index is index.json.
@@ -81,6 +84,7 @@ type File struct {
 	TokensSum string `json:"bin_sha256"`
 	EndsSum   string `json:"idx_sha256"`
 	IDsSum    string `json:"ids_sha256"`
+	MaskSum   string `json:"msk_sha256,omitempty"` // "" where every token is learned
 }
 
 // Width returns the bytes of a token id for a vocabulary.
@@ -193,7 +197,10 @@ func (f *File) check() error {
 	if f.Tokens < 1 || f.Tokens > math.MaxInt64/8 || f.Documents < 1 || f.Documents > f.Tokens || f.IDBytes < f.Documents {
 		return fmt.Errorf("shard %s: %d tokens, %d documents, %d bytes of IDs cannot be", f.Name, f.Tokens, f.Documents, f.IDBytes)
 	}
-	for _, s := range []string{f.TokensSum, f.EndsSum, f.IDsSum} {
+	for i, s := range []string{f.TokensSum, f.EndsSum, f.IDsSum, f.MaskSum} {
+		if i == 3 && s == "" {
+			continue
+		}
 		if b, err := hex.DecodeString(s); err != nil || len(b) != 32 {
 			return fmt.Errorf("shard %s: %q is no sha256", f.Name, s)
 		}
@@ -213,7 +220,10 @@ func ParseFile(data []byte) (f File, err error) {
 func (f *File) Verify(ctx context.Context, dir string) error { return f.verify(ctx, dir, func(int) {}) }
 
 func (f *File) verify(ctx context.Context, dir string, progress func(n int)) error {
-	for _, part := range []struct{ ext, sum string }{{extTokens, f.TokensSum}, {extDocuments, f.EndsSum}, {extIDs, f.IDsSum}} {
+	for _, part := range []struct{ ext, sum string }{{extTokens, f.TokensSum}, {extDocuments, f.EndsSum}, {extIDs, f.IDsSum}, {extMask, f.MaskSum}} {
+		if part.sum == "" { // there is no mask
+			continue
+		}
 		path := filepath.Join(dir, f.Name+part.ext)
 		got, err := sumOf(ctx, path, progress)
 		if err != nil {

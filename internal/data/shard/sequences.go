@@ -27,6 +27,7 @@ type Sequences struct {
 // Sequence is one packed sequence. Its slices are reused by At.
 type Sequence struct {
 	Tokens []int32 // Length+1: inputs are Tokens[:Length], their targets Tokens[1:]
+	Learn  []bool  // of each of Tokens, if it is learned as a target
 	Parts  []Part  // of documents, in order; they cover Tokens
 }
 
@@ -80,7 +81,7 @@ func (q *Sequences) At(k int64, to *Sequence) error {
 		start = int64(permute(i, uint64(q.n), key)) * q.length
 		start = (start + int64(mix(key)%uint64(q.split.tokens))) % q.split.tokens
 	}
-	to.Tokens, to.Parts = to.Tokens[:0], to.Parts[:0]
+	to.Tokens, to.Learn, to.Parts = to.Tokens[:0], to.Learn[:0], to.Parts[:0]
 	return mmap.Guard(func() error { return q.split.row(start, n, to) })
 }
 
@@ -105,6 +106,7 @@ func (s *Split) row(at, n int64, to *Sequence) error {
 		if to.Tokens, err = m.read(to.Tokens, lo, hi, s.set.index.VocabSize); err != nil {
 			return err
 		}
+		to.Learn = m.learned(to.Learn, lo, hi)
 		n -= hi - lo
 		if at += hi - lo; at == s.tokens {
 			at = 0

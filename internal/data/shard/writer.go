@@ -19,11 +19,22 @@ type Writer struct {
 	file                File
 	vocab, width        int
 	tokens, ends, ids   *sumFile
+	mask                *sumFile // nil where every token is learned
 	tokenBuf, numberBuf []byte
 }
 
-// Create starts the shard dir/name for ids below vocabSize.
+// Create starts the shard dir/name for ids below vocabSize, of which all are
+// learned.
 func Create(dir, name string, vocabSize int) (*Writer, error) {
+	return create(dir, name, vocabSize, false)
+}
+
+// CreateMasked is Create for a shard that says of each token if it is learned.
+func CreateMasked(dir, name string, vocabSize int) (*Writer, error) {
+	return create(dir, name, vocabSize, true)
+}
+
+func create(dir, name string, vocabSize int, masked bool) (*Writer, error) {
 	if !shardName.MatchString(name) || vocabSize < 1 || vocabSize > maxVocab {
 		return nil, fmt.Errorf("shard: %q with %d tokens cannot be written", name, vocabSize)
 	}
@@ -31,7 +42,10 @@ func Create(dir, name string, vocabSize int) (*Writer, error) {
 	for _, f := range []struct {
 		to  **sumFile
 		ext string
-	}{{&w.tokens, extTokens}, {&w.ends, extDocuments}, {&w.ids, extIDs}} {
+	}{{&w.tokens, extTokens}, {&w.ends, extDocuments}, {&w.ids, extIDs}, {&w.mask, extMask}} {
+		if f.ext == extMask && !masked {
+			continue
+		}
 		var err error
 		if *f.to, err = createSum(filepath.Join(dir, name+f.ext)); err != nil {
 			w.Abort()
@@ -41,8 +55,15 @@ func Create(dir, name string, vocabSize int) (*Writer, error) {
 	return w, nil
 }
 
-// Append adds a document of at least one token.
-func (w *Writer) Append(id string, tokens []int32) error {
+// Append adds a document of at least one token, of which all are learned.
+func (w *Writer) Append(id string, tokens []int32) error { return w.AppendMasked(id, tokens, nil) }
+
+// AppendMasked adds a document of which those tokens are learned that learn says;
+// nil is all.
+func (w *Writer) AppendMasked(id string, tokens []int32, learn []bool) error {
+	if learn != nil && (w.mask == nil || len(learn) != len(tokens)) {
+		return fmt.Errorf("shard %s: document %q has %d tokens and a mask of %d; the shard has masks: %v", w.file.Name, id, len(tokens), len(learn), w.mask != nil)
+	}
 	if len(tokens) == 0 {
 		return fmt.Errorf("shard %s: document %q has no tokens", w.file.Name, id)
 	}
@@ -63,6 +84,20 @@ func (w *Writer) Append(id string, tokens []int32) error {
 	w.tokenBuf = b
 	if _, err := w.tokens.Write(b); err != nil {
 		return err
+	}
+	if w.mask != nil {
+		b = b[:0]
+		for i := range tokens {
+			if learn == nil || learn[i] {
+				b = append(b, 1)
+			} else {
+				b = append(b, 0)
+			}
+		}
+		w.tokenBuf = b
+		if _, err := w.mask.Write(b); err != nil {
+			return err
+		}
 	}
 	w.file.Tokens += int64(len(tokens))
 	w.file.Documents++
@@ -95,7 +130,10 @@ func (w *Writer) Commit() (File, error) {
 	for _, f := range []struct {
 		f   *sumFile
 		sum *string
-	}{{w.tokens, &w.file.TokensSum}, {w.ends, &w.file.EndsSum}, {w.ids, &w.file.IDsSum}} {
+	}{{w.tokens, &w.file.TokensSum}, {w.ends, &w.file.EndsSum}, {w.ids, &w.file.IDsSum}, {w.mask, &w.file.MaskSum}} {
+		if f.f == nil { // no mask
+			continue
+		}
 		if *f.sum, err = f.f.commit(); err != nil {
 			return File{}, err
 		}
@@ -105,7 +143,7 @@ func (w *Writer) Commit() (File, error) {
 
 // Abort deletes what was written. After Commit it does nothing.
 func (w *Writer) Abort() {
-	for _, f := range []*sumFile{w.tokens, w.ends, w.ids} {
+	for _, f := range []*sumFile{w.tokens, w.ends, w.ids, w.mask} {
 		if f != nil {
 			f.f.Abort()
 		}

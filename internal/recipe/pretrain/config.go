@@ -80,13 +80,22 @@ type Data struct {
 	Text      []string `yaml:"text,omitempty"`      // .txt files
 	Separator string   `yaml:"separator,omitempty"` // between the documents of a text file; "" makes each file one
 	// Records are .jsonl files: an object a line, a document with text or a dialog
-	// with messages (role, content). All of a dialog is learned, the questions too.
+	// with messages (role, content).
 	Records []string `yaml:"records,omitempty"`
+	// Learn says what of dialogs is learned: all, as where nothing is said, or
+	// answers only; then the users' side is only what they are answers to.
+	Learn string `yaml:"learn,omitempty"`
 	// ChatTemplate writes the dialogs; the finished model carries it. "" keeps
 	// what the model has.
 	ChatTemplate string `yaml:"chat_template,omitempty"`
 	Tokenizer    string `yaml:"tokenizer"` // a file, or a model that has one
 }
+
+// What of dialogs is learned.
+const (
+	learnAll     = "all"
+	learnAnswers = "answers"
+)
 
 // direct says whether shards are made of the files that the configuration names.
 func (d *Data) direct() bool { return len(d.Text) > 0 || len(d.Records) > 0 }
@@ -234,6 +243,10 @@ func (c *Config) Validate() error {
 		return bad("samples.temperature", c.Samples.Temperature, "it must be 0 (greedy) or more")
 	case c.SaveType != "f32" && c.SaveType != "f16" && c.SaveType != "bf16":
 		return bad("save_type", c.SaveType, "f32, f16 and bf16 are possible")
+	case c.Data.Learn != "" && c.Data.Learn != learnAll && c.Data.Learn != learnAnswers:
+		return bad("data.learn", c.Data.Learn, learnAll+" and "+learnAnswers+" are possible")
+	case c.Data.Learn != "" && len(c.Data.Records) == 0:
+		return bad("data.learn", c.Data.Learn, "it is about dialogs of data.records, and there are none")
 	case c.Device != deviceCPU && c.Device != deviceReference:
 		return bad("device", c.Device, deviceCPU+" and "+deviceReference+" are possible")
 	}

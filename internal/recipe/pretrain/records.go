@@ -89,9 +89,12 @@ func (b *textBuilder) addRecord(enc *chat.Encoder, id string, line []byte) error
 	case enc == nil:
 		return fmt.Errorf("it is a dialog, and data.chat_template does not say how dialogs are written; there are %s", strings.Join(chat.Names(), ", "))
 	}
-	ids, _, err := enc.Train(*record.Messages)
+	ids, learn, err := enc.Train(*record.Messages)
 	if err != nil {
 		return err
 	}
-	return b.files[splitOf(line)].Append(id, ids)
+	if !b.answersOnly {
+		learn = nil
+	}
+	return b.files[splitOf(line)].AppendMasked(id, ids, learn)
 }

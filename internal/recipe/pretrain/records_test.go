@@ -80,6 +80,63 @@ func TestRecords(t *testing.T) {
 	}
 }
 
+// TestLearnAnswers: of a dialog the answers and their ends are targets and nothing
+// else, of a document all of it.
+func TestLearnAnswers(t *testing.T) {
+	records := `{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Hello!"},{"role":"user","content":"Bye"},{"role":"assistant","content":"Bye."}]}
+{"text":"A dog."}
+`
+	c := tiny(t, func(c *Config) {
+		c.Data.Text, c.Data.Records, c.Data.ChatTemplate = nil, []string{writeRecords(t, strings.Repeat(records, 20))}, "llama2"
+		c.Data.Learn, c.Train.Steps, c.Sequence, c.Model.Context = learnAnswers, 2, 200, 256
+	})
+	if err := Run(context.Background(), c, false, UI{Message: t.Logf}); err != nil {
+		t.Fatal(err)
+	}
+	set, err := shard.Open(filepath.Join(c.Out, dataDir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	if err := set.Verify(context.Background(), nil); err != nil {
+		t.Fatal(err)
+	}
+	s := &stage{c: c}
+	split, err := set.Split(shard.Train)
+	if err != nil {
+		t.Fatal(err)
+	}
+	order, err := split.InOrder(c.Sequence)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.fill(order, 0, 1); err != nil {
+		t.Fatal(err)
+	}
+	m, err := modelfile.Open(filepath.Join(c.Out, train.ModelDir), modelfile.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	var got []string // runs of targets
+	for i := 0; i < len(s.batch.Targets); i++ {
+		var run []int32
+		for ; i < len(s.batch.Targets) && s.batch.Targets[i] >= 0; i++ {
+			run = append(run, s.batch.Targets[i])
+		}
+		if len(run) > 0 && run[len(run)-1] == 2 {
+			text, err := m.Tokenizer.Decode(run[:len(run)-1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, text)
+		}
+	}
+	if want := []string{"Hello! ", "Bye. ", "A dog."}; len(got) < 3 || !slices.Equal(got[:3], want) {
+		t.Errorf("learned: %q, want %q", got, want)
+	}
+}
+
 func TestBadRecords(t *testing.T) {
 	for text, wants := range map[string][]string{
 		`{"messages":[]}`: {"line 1"},

@@ -73,6 +73,11 @@ func (s *stage) fill(from *shard.Sequences, lo, hi int64) error {
 		row, n := len(b.Tokens), len(s.seq.Tokens)-1
 		b.Tokens = append(b.Tokens, s.seq.Tokens[:n]...)
 		b.Targets = append(b.Targets, s.seq.Tokens[1:]...)
+		for i, learn := range s.seq.Learn[1:] {
+			if !learn {
+				b.Targets[row+i] = -1
+			}
+		}
 		if !s.c.Isolate {
 			b.Spans = append(b.Spans, device.Span{Row: row, N: n})
 			continue

@@ -73,6 +73,8 @@ type textBuilder struct {
 	bulk  *tokenizer.Bulk
 	ids   []int32
 	files map[string]*shard.Writer
+	// answersOnly leaves the users' side of dialogs out of what is learned.
+	answersOnly bool
 }
 
 // buildText makes shards of text files and dialogs.
@@ -86,9 +88,13 @@ func (c *Config) buildText(ctx context.Context, dir string, tok *tokenizer.Token
 	_, bos := tok.BOS()
 	_, eos := tok.EOS()
 	x := &shard.Index{VocabSize: tok.VocabSize(), Tokenizer: tokenizerSum(tok), BOS: bos, EOS: eos, Splits: map[string]shard.Files{}}
-	b := &textBuilder{tok: tok, bulk: tok.NewBulk(), files: map[string]*shard.Writer{}}
+	b := &textBuilder{tok: tok, bulk: tok.NewBulk(), files: map[string]*shard.Writer{}, answersOnly: c.Data.Learn == learnAnswers}
+	create := shard.Create
+	if b.answersOnly {
+		create = shard.CreateMasked
+	}
 	for _, split := range []string{shard.Train, shard.Valid} {
-		w, err := shard.Create(dir, shard.Name(split, 0), tok.VocabSize())
+		w, err := create(dir, shard.Name(split, 0), tok.VocabSize())
 		if err != nil {
 			return err
 		}
@@ -128,7 +134,7 @@ func (c *Config) buildText(ctx context.Context, dir string, tok *tokenizer.Token
 }
 
 // madeHere are the names of files that buildText makes.
-var madeHere = regexp.MustCompile(`^\.?((train|valid)-\d+\.(bin|idx|ids)|index\.json)(\.tmp-[0-9a-f]+)?$`)
+var madeHere = regexp.MustCompile(`^\.?((train|valid)-\d+\.(bin|idx|ids|msk)|index\.json)(\.tmp-[0-9a-f]+)?$`)
 
 // clearData deletes the shards of an earlier run that came to no checkpoint. It
 // refuses a directory with anything else: that is not the run's.

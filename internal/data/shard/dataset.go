@@ -63,7 +63,7 @@ func Open(dir string) (_ *Dataset, err error) {
 			s.shards = append(s.shards, m)
 			s.tokens += f.Tokens
 			s.documents += f.Documents
-			if err := m.open(dir, int64(Width(x.VocabSize))); err != nil {
+			if err := m.open(dir, Width(x.VocabSize)); err != nil {
 				return nil, err
 			}
 		}
@@ -71,26 +71,16 @@ func Open(dir string) (_ *Dataset, err error) {
 	return d, nil
 }
 
-func (m *mapped) open(dir string, width int64) error {
-	for _, f := range []struct {
-		to   **mmap.File
-		ext  string
-		size int64
-	}{
-		{&m.tokens, extTokens, m.Tokens * width},
-		{&m.ends, extDocuments, m.Documents * bytesPerEnd},
-		{&m.ids, extIDs, m.IDBytes},
-		{&m.mask, extMask, m.Tokens},
-	} {
-		if f.ext == extMask && m.MaskSum == "" {
-			continue
-		}
-		var err error
-		if *f.to, err = mmap.Open(filepath.Join(dir, m.Name+f.ext)); err != nil {
+func (m *mapped) open(dir string, width int) error {
+	to := map[string]**mmap.File{extTokens: &m.tokens, extDocuments: &m.ends, extIDs: &m.ids, extMask: &m.mask}
+	for _, p := range m.parts(width) {
+		f, err := mmap.Open(filepath.Join(dir, m.Name+p.ext))
+		if err != nil {
 			return err
 		}
-		if got := int64(len((*f.to).Bytes())); got != f.size {
-			return fmt.Errorf("%s: %d bytes; %s says %d: the shard was cut or changed, build or copy it again", (*f.to).Name(), got, IndexFile, f.size)
+		*to[p.ext] = f
+		if got := int64(len(f.Bytes())); got != p.size {
+			return fmt.Errorf("%s: %d bytes; %s says %d: the shard was cut or changed, build or copy it again", f.Name(), got, IndexFile, p.size)
 		}
 	}
 	return nil
@@ -125,14 +115,11 @@ func (d *Dataset) Split(name string) (*Split, error) {
 // Verify reads the files of all shards and compares their sha256 with the
 // index. progress, if not nil, is called with bytes.
 func (d *Dataset) Verify(ctx context.Context, progress func(done, total int64)) error {
-	width := int64(Width(d.index.VocabSize))
 	var done, total int64
 	for _, s := range d.splits {
-		total += s.tokens*width + s.documents*bytesPerEnd
 		for _, m := range s.shards {
-			total += m.IDBytes
-			if m.MaskSum != "" {
-				total += m.Tokens
+			for _, p := range m.parts(Width(d.index.VocabSize)) {
+				total += p.size
 			}
 		}
 	}

@@ -197,15 +197,31 @@ func (f *File) check() error {
 	if f.Tokens < 1 || f.Tokens > math.MaxInt64/8 || f.Documents < 1 || f.Documents > f.Tokens || f.IDBytes < f.Documents {
 		return fmt.Errorf("shard %s: %d tokens, %d documents, %d bytes of IDs cannot be", f.Name, f.Tokens, f.Documents, f.IDBytes)
 	}
-	for i, s := range []string{f.TokensSum, f.EndsSum, f.IDsSum, f.MaskSum} {
-		if i == 3 && s == "" {
-			continue
-		}
-		if b, err := hex.DecodeString(s); err != nil || len(b) != 32 {
-			return fmt.Errorf("shard %s: %q is no sha256", f.Name, s)
+	for _, p := range f.parts(0) {
+		if b, err := hex.DecodeString(p.sum); err != nil || len(b) != 32 {
+			return fmt.Errorf("shard %s: %q is no sha256", f.Name, p.sum)
 		}
 	}
 	return nil
+}
+
+// part is one of a shard's files.
+type part struct {
+	ext, sum string
+	size     int64 // in bytes
+}
+
+// parts are the files that a shard has, with token ids of width bytes.
+func (f *File) parts(width int) []part {
+	parts := []part{
+		{extTokens, f.TokensSum, f.Tokens * int64(width)},
+		{extDocuments, f.EndsSum, f.Documents * bytesPerEnd},
+		{extIDs, f.IDsSum, f.IDBytes},
+	}
+	if f.MaskSum != "" {
+		parts = append(parts, part{extMask, f.MaskSum, f.Tokens})
+	}
+	return parts
 }
 
 // ParseFile reads a File from JSON and checks it.
@@ -220,17 +236,14 @@ func ParseFile(data []byte) (f File, err error) {
 func (f *File) Verify(ctx context.Context, dir string) error { return f.verify(ctx, dir, func(int) {}) }
 
 func (f *File) verify(ctx context.Context, dir string, progress func(n int)) error {
-	for _, part := range []struct{ ext, sum string }{{extTokens, f.TokensSum}, {extDocuments, f.EndsSum}, {extIDs, f.IDsSum}, {extMask, f.MaskSum}} {
-		if part.sum == "" { // there is no mask
-			continue
-		}
-		path := filepath.Join(dir, f.Name+part.ext)
+	for _, p := range f.parts(0) {
+		path := filepath.Join(dir, f.Name+p.ext)
 		got, err := sumOf(ctx, path, progress)
 		if err != nil {
 			return err
 		}
-		if got != part.sum {
-			return fmt.Errorf("%s: sha256 is %s, %s was written: the shard is damaged, build or copy it again", path, got, part.sum)
+		if got != p.sum {
+			return fmt.Errorf("%s: sha256 is %s, %s was written: the shard is damaged, build or copy it again", path, got, p.sum)
 		}
 	}
 	return nil

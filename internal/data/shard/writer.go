@@ -26,15 +26,6 @@ type Writer struct {
 // Create starts the shard dir/name for ids below vocabSize, of which all are
 // learned.
 func Create(dir, name string, vocabSize int) (*Writer, error) {
-	return create(dir, name, vocabSize, false)
-}
-
-// CreateMasked is Create for a shard that says of each token if it is learned.
-func CreateMasked(dir, name string, vocabSize int) (*Writer, error) {
-	return create(dir, name, vocabSize, true)
-}
-
-func create(dir, name string, vocabSize int, masked bool) (*Writer, error) {
 	if !shardName.MatchString(name) || vocabSize < 1 || vocabSize > maxVocab {
 		return nil, fmt.Errorf("shard: %q with %d tokens cannot be written", name, vocabSize)
 	}
@@ -42,15 +33,25 @@ func create(dir, name string, vocabSize int, masked bool) (*Writer, error) {
 	for _, f := range []struct {
 		to  **sumFile
 		ext string
-	}{{&w.tokens, extTokens}, {&w.ends, extDocuments}, {&w.ids, extIDs}, {&w.mask, extMask}} {
-		if f.ext == extMask && !masked {
-			continue
-		}
+	}{{&w.tokens, extTokens}, {&w.ends, extDocuments}, {&w.ids, extIDs}} {
 		var err error
 		if *f.to, err = createSum(filepath.Join(dir, name+f.ext)); err != nil {
 			w.Abort()
 			return nil, err
 		}
+	}
+	return w, nil
+}
+
+// CreateMasked is Create for a shard that says of each token if it is learned.
+func CreateMasked(dir, name string, vocabSize int) (*Writer, error) {
+	w, err := Create(dir, name, vocabSize)
+	if err != nil {
+		return nil, err
+	}
+	if w.mask, err = createSum(filepath.Join(dir, name+extMask)); err != nil {
+		w.Abort()
+		return nil, err
 	}
 	return w, nil
 }

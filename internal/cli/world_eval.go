@@ -82,13 +82,12 @@ const (
 
 // worldScores is what `cria world eval --json` prints.
 type worldScores struct {
-	Model     string                `json:"model"`
-	Params    int                   `json:"parameters"`
-	Split     string                `json:"split"`
-	Questions *world.QuestionScores `json:"questions,omitempty"`
-	Stories   *world.StoryScores    `json:"stories,omitempty"`
-	Dialogs   *world.DialogScores   `json:"dialogs,omitempty"`
-
+	Model      string                `json:"model"`
+	Params     int                   `json:"parameters"`
+	Split      string                `json:"split"`
+	Questions  *world.QuestionScores `json:"questions,omitempty"`
+	Stories    *world.StoryScores    `json:"stories,omitempty"`
+	Dialogs    *world.DialogScores   `json:"dialogs,omitempty"`
 	Statements *world.QuestionScores `json:"statements,omitempty"`
 }
 
@@ -150,7 +149,7 @@ func (c *worldEvalConfig) run(cmd *cobra.Command) (err error) {
 		}
 	}
 	if c.Statements {
-		if out.Statements, err = c.state(cmd, w, s); err != nil {
+		if out.Statements, err = c.endStatements(cmd, w, s); err != nil {
 			return err
 		}
 	}
@@ -167,10 +166,11 @@ func (c *worldEvalConfig) print(cmd *cobra.Command, out *worldScores) error {
 			continue
 		}
 		fmt.Fprint(w, s.Text())
+		if !c.Mistakes {
+			continue
+		}
 		for _, m := range s.Mistakes {
-			if c.Mistakes {
-				fmt.Fprintf(w, "%s: %s\n  wanted %q, got %q\n", m.Kind, m.Prompt, m.Want, m.Got)
-			}
+			fmt.Fprintf(w, "%s: %s\n  wanted %q, got %q\n", m.Kind, m.Prompt, m.Want, m.Got)
 		}
 	}
 	if out.Stories != nil {
@@ -196,13 +196,12 @@ func (c *worldEvalConfig) examine(cmd *cobra.Command, w *world.World, s *cria.Se
 	return &scores, err
 }
 
-func (c *worldEvalConfig) state(cmd *cobra.Command, w *world.World, s *cria.Session) (*world.QuestionScores, error) {
+func (c *worldEvalConfig) endStatements(cmd *cobra.Command, w *world.World, s *cria.Session) (*world.QuestionScores, error) {
 	p := cria.DefaultParams()
 	p.Temperature, p.MaxTokens, p.Seed, p.Stop = 0, c.AnswerLen, c.Seed, []string{"."}
-	all := w.Statements()
 	b := newBar(cmd, "stating", "facts")
 	defer b.done()
-	scores, err := world.EvalQuestions(cmd.Context(), &modelCompleter{s, p}, all, b.set)
+	scores, err := world.EvalQuestions(cmd.Context(), &modelCompleter{s, p}, w.Statements(), b.set)
 	return &scores, err
 }
 

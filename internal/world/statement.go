@@ -4,20 +4,18 @@ import "strings"
 
 // statements begin a sentence of the world's language that the answer to a
 // question about a fact ends.
-var statements = map[string]func(w *World, a *args) string{
-	"home":     func(w *World, a *args) string { return "The home of " + w.people[a[argP]].name + " is in" },
-	"job":      func(w *World, a *args) string { return w.people[a[argP]].name + " works as" },
-	"friend":   func(w *World, a *args) string { return "The best friend of " + w.people[a[argP]].name + " is" },
-	"pet":      func(w *World, a *args) string { return "The pet of " + w.people[a[argP]].name + " is" },
-	"pet name": func(w *World, a *args) string { return w.people[a[argP]].name + "'s pet is called" },
-	"owner":    func(w *World, a *args) string { return "The owner of " + w.pets[a[argA]].name + " is" },
-	"food":     func(w *World, a *args) string { return "The favourite food of " + w.people[a[argP]].name + " is" },
-	"hobby":    func(w *World, a *args) string { return "The hobby of " + w.people[a[argP]].name + " is" },
-	"colour":   func(w *World, a *args) string { return "The colour of the " + w.objects[a[argO]].name + " is" },
-	"kept":     func(w *World, a *args) string { return "The " + w.objects[a[argO]].name + " is kept" },
-	"map": func(w *World, a *args) string {
-		return capital(directionNames[a[argDirection]-1], true) + " of the " + placeNames[a[argL]-1] + " is"
-	},
+var statements = map[string]string{
+	"home":     "The home of {P} is in",
+	"job":      "{P} works as",
+	"friend":   "The best friend of {P} is",
+	"pet":      "The pet of {P} is",
+	"pet name": "{ps} pet is called",
+	"owner":    "The owner of {a} is",
+	"food":     "The favourite food of {P} is",
+	"hobby":    "The hobby of {P} is",
+	"colour":   "The colour of the {o} is",
+	"kept":     "The {o} is kept",
+	"map":      "{dir} of the {l} is",
 }
 
 // Statements are the facts of the world as sentences without their ends: Text is
@@ -27,12 +25,13 @@ func (w *World) Statements() []Question {
 	var out []Question
 	for i := range questionTypes {
 		t := &questionTypes[i]
-		begin := statements[t.Name]
-		if begin == nil {
+		text, ok := statements[t.Name]
+		if !ok {
 			continue
 		}
+		begin := compile(nil, text)
 		for _, q := range t.facts(w) {
-			q.Text = begin(w, &q.args)
+			q.Text = w.fill(begin, q.args, false)
 			switch t.Name {
 			case "home", "friend", "pet name", "owner": // names
 			default:

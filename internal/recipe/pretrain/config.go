@@ -100,6 +100,16 @@ const (
 // direct says whether shards are made of the files that the configuration names.
 func (d *Data) direct() bool { return len(d.Text) > 0 || len(d.Records) > 0 }
 
+// madeOf is what shards of the run's own are made of, and how.
+func (d *Data) madeOf() Data {
+	m := *d
+	m.Tokenizer = "" // the shards name it by its sum
+	if m.Learn == learnAll {
+		m.Learn = ""
+	}
+	return m
+}
+
 // Samples are texts that the model writes on the way.
 type Samples struct {
 	Prompts     []string `yaml:"prompts"`

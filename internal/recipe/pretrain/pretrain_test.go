@@ -340,11 +340,11 @@ func TestExpand(t *testing.T) {
 		}
 		want = append(want, path)
 	}
-	got, err := expand([]string{filepath.Join(dir, "*.txt"), "x.txt"})
+	got, err := expand("data.text", []string{filepath.Join(dir, "*.txt"), "x.txt"})
 	if want = append(want, "x.txt"); err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %q, %v; want %q", got, err, want)
 	}
-	if _, err := expand([]string{filepath.Join(dir, "*.md")}); err == nil || !strings.Contains(err.Error(), "*.md") {
+	if _, err := expand("data.text", []string{filepath.Join(dir, "*.md")}); err == nil || !strings.Contains(err.Error(), "*.md") {
 		t.Errorf("no match: %v", err)
 	}
 }
@@ -391,6 +391,11 @@ func TestResumeRefuses(t *testing.T) {
 	}
 	if err := lock.Unlock(); err != nil {
 		t.Fatal(err)
+	}
+	remade := *c
+	remade.Data.Separator, remade.AcceptChanges = "<|other|>", true
+	if err := Run(t.Context(), &remade, true, UI{Message: quiet}); err == nil || !strings.Contains(err.Error(), "made its data when it began") {
+		t.Errorf("data cut at another text, where the shards are made: %v", err)
 	}
 	moved := *c
 	moved.Data = Data{Shards: filepath.Join(t.TempDir(), "moved"), Tokenizer: c.Data.Tokenizer}

@@ -19,7 +19,7 @@ const maxRecord = 64 << 20
 
 // addRecords adds the documents and dialogs of JSON lines.
 func (b *textBuilder) addRecords(ctx context.Context, d *Data) error {
-	paths, err := expand(d.Records)
+	paths, err := expand("data.records", d.Records)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"time"
 
 	"github.com/cria-llm/cria/internal/chat"
@@ -131,6 +132,11 @@ func (c *Config) sameNumbers(p *train.Checkpoint, ui UI) error {
 	old, err := Load(path, text, Flags{})
 	if err != nil {
 		return err
+	}
+	// Shards that were given have their sums compared; those of the run's own stand
+	// as they were made, so what they were made of must be the same.
+	if old.Data.direct() && c.Data.direct() && !reflect.DeepEqual(old.Data.madeOf(), c.Data.madeOf()) {
+		return fmt.Errorf("pretrain: the run in %s made its data when it began, and data was not the same then: go on with the old one (%s), or begin a run of your own with init", c.Out, path)
 	}
 	was, err := old.numbers()
 	if err != nil {

@@ -101,7 +101,7 @@ func (c *Config) buildText(ctx context.Context, dir string, tok *tokenizer.Token
 		defer w.Abort()
 		b.files[split] = w
 	}
-	paths, err := expand(c.Data.Text)
+	paths, err := expand("data.text", c.Data.Text)
 	if err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func clearData(dir string) error {
 }
 
 // expand replaces patterns by the files that match, each in the order of names.
-func expand(patterns []string) (paths []string, err error) {
+func expand(field string, patterns []string) (paths []string, err error) {
 	for _, p := range patterns {
 		if !strings.ContainsAny(p, "*?[") {
 			paths = append(paths, p)
@@ -163,10 +163,10 @@ func expand(patterns []string) (paths []string, err error) {
 		}
 		found, err := filepath.Glob(p)
 		if err != nil {
-			return nil, fmt.Errorf("pretrain: data.text: %s: %w", p, err)
+			return nil, fmt.Errorf("pretrain: %s: %s: %w", field, p, err)
 		}
 		if len(found) == 0 {
-			return nil, fmt.Errorf("pretrain: data.text: no file matches %s", p)
+			return nil, fmt.Errorf("pretrain: %s: no file matches %s", field, p)
 		}
 		paths = append(paths, found...)
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"path/filepath"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -100,10 +101,17 @@ const (
 // direct says whether shards are made of the files that the configuration names.
 func (d *Data) direct() bool { return len(d.Text) > 0 || len(d.Records) > 0 }
 
-// madeOf is what shards of the run's own are made of, and how.
+// madeOf is what shards of the run's own are made of, and how. Files may have
+// moved to another directory since; the shards name the tokenizer by its sum.
 func (d *Data) madeOf() Data {
-	m := *d
-	m.Tokenizer = "" // the shards name it by its sum
+	names := func(paths []string) []string {
+		names := make([]string, len(paths))
+		for i, p := range paths {
+			names[i] = filepath.Base(p)
+		}
+		return names
+	}
+	m := Data{Text: names(d.Text), Records: names(d.Records), Separator: d.Separator, ChatTemplate: d.ChatTemplate, Learn: d.Learn}
 	if m.Learn == learnAll {
 		m.Learn = ""
 	}

@@ -392,6 +392,9 @@ func TestResumeRefuses(t *testing.T) {
 	if err := lock.Unlock(); err != nil {
 		t.Fatal(err)
 	}
+	elsewhere := *c
+	elsewhere.Data.Text = []string{filepath.Join("elsewhere", filepath.Base(c.Data.Text[0]))}
+	run(t, &elsewhere, true)
 	remade := *c
 	remade.Data.Separator, remade.AcceptChanges = "<|other|>", true
 	if err := Run(t.Context(), &remade, true, UI{Message: quiet}); err == nil || !strings.Contains(err.Error(), "made its data when it began") {

@@ -3,6 +3,7 @@ package shard
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -473,6 +474,85 @@ func BenchmarkSequences(b *testing.B) {
 	for k := int64(0); b.Loop(); k++ {
 		if err := q.At(k, &seq); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// TestMask: what is learned is read as it was written, across documents and
+// shards with and without a mask, and a mask that was cut or changed is found.
+func TestMask(t *testing.T) {
+	dir := t.TempDir()
+	masked, err := CreateMasked(dir, Name(Train, 0), 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := Create(dir, Name(Train, 1), 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{
+		masked.AppendMasked("a", []int32{1, 2, 3}, []bool{false, true, false}),
+		masked.Append("b", []int32{4, 5}),
+		plain.Append("c", []int32{6, 7, 8}),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, err := range []error{masked.AppendMasked("d", []int32{1, 2}, []bool{true}), plain.AppendMasked("d", []int32{1}, []bool{true})} {
+		if err == nil || !strings.Contains(err.Error(), `"d"`) {
+			t.Errorf("a mask that does not fit: %v", err)
+		}
+	}
+	x := &Index{VocabSize: 10, Splits: map[string]Files{}}
+	sum := Files{}
+	for _, w := range []*Writer{masked, plain} {
+		f, err := w.Commit()
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum.Tokens, sum.Documents, sum.Shards = sum.Tokens+f.Tokens, sum.Documents+f.Documents, append(sum.Shards, f)
+	}
+	x.Splits[Train] = sum
+	if err := WriteIndex(dir, x); err != nil {
+		t.Fatal(err)
+	}
+	d, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := d.Split(Train)
+	if err != nil {
+		t.Fatal(err)
+	}
+	order, err := s.InOrder(7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var q Sequence
+	if err := order.At(0, &q); err != nil {
+		t.Fatal(err)
+	}
+	if want := []bool{false, true, false, true, true, true, true, true}; !slices.Equal(q.Learn, want) {
+		t.Errorf("learned: %v, want %v", q.Learn, want)
+	}
+	if err := d.Verify(t.Context(), nil); err != nil {
+		t.Error(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, Name(Train, 0)+extMask)
+	for _, bad := range [][]byte{{0, 1, 0, 1}, {1, 1, 0, 1, 1}} {
+		if err := os.WriteFile(path, bad, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		d, err := Open(dir)
+		if err == nil {
+			err = errors.Join(d.Verify(t.Context(), nil), d.Close())
+		}
+		if err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("mask %v: %v", bad, err)
 		}
 	}
 }

@@ -47,7 +47,7 @@ or what happened before; an unfinished last sentence does not count.
 A model without a chat template needs --chat NAME, or --questions 0. For base
 models there is --statements: all facts, as sentences whose end is to be found.`,
 		Example: `  cria world eval -m chat/
-  cria world eval -m base.gguf --questions 0 --statements
+  cria world eval -m base.gguf --questions 0 --stories 0 --statements
   cria world eval -m untrained.gguf --chat llama2 --questions 500 --json`,
 		Args: args(0, 0, "no argument; name the model with -m MODEL"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
@@ -263,6 +263,10 @@ type modelCompleter struct {
 }
 
 func (c *modelCompleter) Answer(ctx context.Context, dialog chat.Dialog) (string, error) {
-	text, err := c.s.Generate(ctx, dialog[len(dialog)-1].Content, c.p).Text()
-	return text + ".", err
+	g := c.s.Generate(ctx, dialog[len(dialog)-1].Content, c.p)
+	text, err := g.Text()
+	if err == nil && g.Result().Finish == cria.Stop { // not where the number of tokens cut it
+		text += "."
+	}
+	return text, err
 }

@@ -1,6 +1,18 @@
 package world
 
-import "testing"
+import (
+	"context"
+	"testing"
+
+	"github.com/cria-llm/cria/internal/chat"
+)
+
+// ending ends what it is asked with.
+type ending map[string]string
+
+func (e ending) Answer(_ context.Context, d chat.Dialog) (string, error) {
+	return " " + e[d[len(d)-1].Content], nil
+}
 
 // TestStatements: the oracle reads every statement with its end and agrees, and
 // disagrees where the end is another's.
@@ -18,6 +30,14 @@ func TestStatements(t *testing.T) {
 				t.Errorf("%s %s: nothing found", q.Text, other.Answer)
 			}
 		}
+	}
+	ends := ending{}
+	for _, q := range all {
+		ends[q.Text] = q.Answer
+	}
+	scores, err := EvalQuestions(t.Context(), ends, all, nil)
+	if err != nil || scores.Exact.Hits != len(all) || scores.Exact.N != 780 {
+		t.Errorf("who knows all facts scores %d of %d (%v)", scores.Exact.Hits, scores.Exact.N, err)
 	}
 	if len(kinds) != len(statements) || kinds["friend"] != 72 || kinds["kept"] != 64 {
 		t.Errorf("kinds: %v", kinds)

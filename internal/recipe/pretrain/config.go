@@ -249,6 +249,8 @@ func (c *Config) Validate() error {
 		return bad("micro_batch", c.MicroBatch, fmt.Sprintf("1 to %d (batch) sequences are possible", c.Batch))
 	case c.DType != "f32" && c.DType != "bf16":
 		return bad("dtype", c.DType, "f32 and bf16 are possible")
+	case c.Model.Dim < 1:
+		return bad("model.dim", c.Model.Dim, "it must be 1 or more")
 	case !(c.InitStd > 0 && c.InitStd < 1):
 		return bad("init_std", c.InitStd, "it must be above 0 and below 1; 1/sqrt(dim) is usual")
 	case !(c.ZLoss >= 0 && c.ZLoss < 1):
@@ -296,7 +298,7 @@ func (c *Config) Text() ([]byte, error) { return yaml.Marshal(c) }
 func (c *Config) numbers() (string, error) {
 	n := *c
 	n.Out, n.Threads, n.SaveType, n.Samples = "", 0, "", Samples{}
-	n.ValidateTokens, n.Data, n.Init = 0, Data{}, ""
+	n.ValidateTokens, n.Data, n.Init, n.InitStd = 0, Data{}, "", 0 // data have sums, and a checkpoint has weights
 	t := &n.Train
 	t.LogEvery, t.ValidateEvery, t.SampleEvery, t.SaveEvery, t.KeepLast, t.KeepEvery, t.SpikeFactor = 0, 0, 0, 0, 0, 0, 0
 	b, err := yaml.Marshal(&n)

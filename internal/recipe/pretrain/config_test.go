@@ -60,6 +60,13 @@ func TestInitFollowsTheWidth(t *testing.T) {
 	}
 }
 
+// TestNoWidth: the width is named, not what follows from it.
+func TestNoWidth(t *testing.T) {
+	if _, err := Load("", []byte(needed+"shape: 1m\nmodel: {dim: -5}\n"), Flags{}); err == nil || !strings.Contains(err.Error(), "model.dim is -5") {
+		t.Errorf("dim -5: %v", err)
+	}
+}
+
 // Every shape fills all fields, and its file gives the same configuration again.
 func TestEveryShape(t *testing.T) {
 	for _, name := range llama.ShapeNames() {

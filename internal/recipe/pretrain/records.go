@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/cria-llm/cria/internal/chat"
@@ -93,8 +94,31 @@ func (b *textBuilder) addRecord(enc *chat.Encoder, id string, line []byte) error
 	if err != nil {
 		return err
 	}
+	split := splitOf(line)
 	if !b.answersOnly {
-		learn = nil
+		if i := slices.IndexFunc(*record.Messages, func(m chat.Message) bool { return m.Role == chat.Assistant && m.Loss != nil && !*m.Loss }); i >= 0 {
+			return fmt.Errorf(`message %d has "loss": false, but all of dialogs is learned; set data.learn to %s`, i+1, learnAnswers)
+		}
+		return b.files[split].Append(id, ids)
 	}
-	return b.files[splitOf(line)].AppendMasked(id, ids, learn)
+	if err := b.countUnlearned(split, learn); err != nil {
+		return err
+	}
+	return b.files[split].AppendMasked(id, ids, learn)
+}
+
+// countUnlearned refuses what would make a training sequence of which nothing is
+// learned. What the next dialog begins with is no target either.
+func (b *textBuilder) countUnlearned(split string, learn []bool) error {
+	run := b.unlearned[split]
+	for _, l := range learn {
+		if run++; l {
+			run = 0
+		}
+		if run >= b.sequence-1 {
+			return fmt.Errorf("%d tokens in a row are not learned, of this dialog and those before it, and a training sequence has %d; shorten its questions, or make sequence longer", run, b.sequence)
+		}
+	}
+	b.unlearned[split] = run
+	return nil
 }

@@ -124,16 +124,43 @@ func TestLearnAnswers(t *testing.T) {
 		for ; i < len(s.batch.Targets) && s.batch.Targets[i] >= 0; i++ {
 			run = append(run, s.batch.Targets[i])
 		}
-		if len(run) > 0 && run[len(run)-1] == 2 {
-			text, err := m.Tokenizer.Decode(run[:len(run)-1])
-			if err != nil {
-				t.Fatal(err)
-			}
-			got = append(got, text)
+		if len(run) == 0 {
+			continue
+		}
+		text, err := m.Tokenizer.Decode(run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i < len(s.batch.Targets) && run[len(run)-1] != 2 {
+			t.Errorf("learned: %q, which does not end a text", text)
+		}
+		got = append(got, text)
+	}
+	want := []string{"Hello! ", "Bye. ", "A dog."}
+	if len(got) < 6 {
+		t.Fatalf("learned: %q", got)
+	}
+	for i, text := range got[:len(got)-1] { // the last may be cut
+		if text != want[i%3] {
+			t.Errorf("learned: %q, which is not %q in turn", got, want)
 		}
 	}
-	if want := []string{"Hello! ", "Bye. ", "A dog."}; len(got) < 3 || !slices.Equal(got[:3], want) {
-		t.Errorf("learned: %q, want %q", got, want)
+}
+
+// TestNothingLearned: a question that fills a training sequence, and an answer that
+// says it is not learned where all is, are errors that name the line.
+func TestNothingLearned(t *testing.T) {
+	for _, x := range []struct{ learn, record, want string }{
+		{learnAnswers, `{"messages":[{"role":"user","content":"` + strings.Repeat("a b c ", 30) + `"},{"role":"assistant","content":"Yes."}]}`, "line 1: 23 tokens in a row are not learned"},
+		{learnAnswers, strings.Repeat(`{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Yes.","loss":false}]}`+"\n", 30), "tokens in a row are not learned"},
+		{learnAll, `{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Yes.","loss":false}]}`, "line 1: message 2 has"},
+	} {
+		c := tiny(t, func(c *Config) {
+			c.Data = Data{Records: []string{writeRecords(t, x.record)}, ChatTemplate: "llama2", Learn: x.learn, Tokenizer: c.Data.Tokenizer}
+		})
+		if err := Run(t.Context(), c, false, UI{Message: quiet}); err == nil || !strings.Contains(err.Error(), x.want) {
+			t.Errorf("%s, %.90s…: %v; want %q", x.learn, x.record, err, x.want)
+		}
 	}
 }
 

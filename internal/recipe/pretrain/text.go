@@ -75,6 +75,8 @@ type textBuilder struct {
 	files map[string]*shard.Writer
 	// answersOnly leaves the users' side of dialogs out of what is learned.
 	answersOnly bool
+	sequence    int            // tokens of a training sequence
+	unlearned   map[string]int // tokens at the end of each split, so far, that are not learned
 }
 
 // buildText makes shards of text files and dialogs.
@@ -88,7 +90,8 @@ func (c *Config) buildText(ctx context.Context, dir string, tok *tokenizer.Token
 	_, bos := tok.BOS()
 	_, eos := tok.EOS()
 	x := &shard.Index{VocabSize: tok.VocabSize(), Tokenizer: tokenizerSum(tok), BOS: bos, EOS: eos, Splits: map[string]shard.Files{}}
-	b := &textBuilder{tok: tok, bulk: tok.NewBulk(), files: map[string]*shard.Writer{}, answersOnly: c.Data.Learn == learnAnswers}
+	b := &textBuilder{tok: tok, bulk: tok.NewBulk(), files: map[string]*shard.Writer{}, answersOnly: c.Data.Learn == learnAnswers,
+		sequence: c.Sequence, unlearned: map[string]int{}}
 	create := shard.Create
 	if b.answersOnly {
 		create = shard.CreateMasked
@@ -214,5 +217,6 @@ func (b *textBuilder) add(split, id string, text []byte) error {
 		return nil
 	}
 	b.ids = b.bulk.AppendEncode(b.ids[:0], text, tokenizer.EncodeOptions{BOS: true, EOS: true})
+	b.unlearned[split] = 0
 	return b.files[split].Append(id, b.ids)
 }
